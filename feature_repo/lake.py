@@ -1,0 +1,279 @@
+"""The lake: where it lies, how it is opened, who may write, and how tables come to be.
+
+This is the only module that opens DuckDB on the lake and the only one that knows DuckLake. It knows no
+table by name: declarations come from `contracts`, statements from the modules that own them.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import duckdb
+import stamina
+from filelock import FileLock, Timeout
+
+from feature_repo.errors import BadData, Unavailable
+
+if TYPE_CHECKING:
+    from pandera.pandas import DataFrameSchema
+
+T = TypeVar("T")
+
+_EXTENSIONS: Final = ("sqlite_scanner", "ducklake")
+
+
+@dataclass(frozen=True, slots=True)
+class Lake:
+    """Where a lake lies: everything is below one absolute folder.
+
+    Parameters
+    ----------
+    home
+        Absolute path. A relative one would make a second lake wherever a command is started.
+    memory_limit
+        DuckDB's memory limit per connection, such as "4GB"; DuckDB's default if None.
+    """
+
+    home: Path
+    memory_limit: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.home.is_absolute():
+            raise BadData(f"the lake's home must be an absolute path, found {str(self.home)!r}")
+
+    @property
+    def catalog(self) -> Path:
+        return self.home / "lake" / "catalog.sqlite"
+
+    @property
+    def data(self) -> Path:
+        return self.home / "lake" / "data"
+
+    @property
+    def staging(self) -> Path:
+        """Same filesystem as the data, but outside of it: orphan cleanup lists what lies inside."""
+        return self.home / "staging"
+
+    @property
+    def lock(self) -> Path:
+        return self.home / "lake" / "writer.lock"
+
+
+@contextmanager
+def read_lake(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the lake read-only; never blocks a writer and is never blocked by one.
+
+    Tables are addressed as `schema.table`. Raises `Unavailable` if there is no lake yet.
+    """
+    if not lake.catalog.exists():
+        raise Unavailable(f"no lake at {lake.home}; make one with `scorelake apply` or `scorelake ingest`")
+    connection = _connect(lake, read_only=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def write_lake(lake: Lake, *, purpose: str, wait_seconds: float = 60) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the lake for writing, alone.
+
+    Parameters
+    ----------
+    purpose
+        What the writer does, in the operator's words; shown to whoever waits.
+    wait_seconds
+        How long to wait for the writer before; then `Unavailable` names the holder.
+    """
+    for folder in (lake.data, lake.staging):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _hold_lock(lake.lock, purpose, wait_seconds):
+        connection = _connect(lake, read_only=False)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def run_transaction(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    """Run `work` in one transaction: all of it is committed, or nothing.
+
+    A commit that fails on a busy catalog is tried again; `work` must therefore be safe to repeat.
+    """
+    for attempt in stamina.retry_context(on=duckdb.TransactionException, attempts=5, timeout=30):
+        with attempt:
+            connection.execute("begin transaction")
+            try:
+                result = work(connection)
+                connection.execute("commit")
+            except BaseException:
+                _roll_back(connection)
+                raise
+    return result
+
+
+def migrate_tables(connection: duckdb.DuckDBPyConnection, tables: Sequence["DataFrameSchema"]) -> tuple[str, ...]:
+    """Create or extend tables until they match their declarations; safe to repeat.
+
+    Columns are added, never dropped or retyped. Returns the names of the tables that changed.
+    """
+    from feature_repo.contracts import read_sql_types  # noqa: PLC0415 - pandera takes seconds to import
+
+    return tuple(str(table.name) for table in tables if _migrate_table(connection, table, read_sql_types(table)))
+
+
+def add_files(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> None:
+    """Register Parquet files, which already lie below the lake's data folder, as rows of a table.
+
+    From then on they are DuckLake's property. A file registered twice is read twice: callers recheck
+    under the writer lock that they have not been here before.
+    """
+    schema, name = table.split(".")
+    connection.execute(
+        "call ducklake_add_data_files('lake', ?, ?, schema => ?, hive_partitioning => false)",
+        [name, [str(file) for file in files], schema],
+    )
+
+
+def quote_name(name: str) -> str:
+    """Quote an identifier, or each part of a dotted one, for use in SQL."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+
+
+def _connect(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
+    for extension in _EXTENSIONS:
+        connection.execute(f"load '{_find_extension(extension)}'")
+    connection.execute("set TimeZone = 'UTC'")
+    if lake.memory_limit:
+        connection.execute("set memory_limit = ?", [lake.memory_limit])
+    connection.execute(_build_attach(lake, read_only=read_only))
+    connection.execute("use lake")
+    return connection
+
+
+def _build_attach(lake: Lake, *, read_only: bool) -> str:
+    # WAL lets readers go on while a commit is written. Inlining stays off: SQLite keeps deleted values.
+    options = [
+        "data_path " + _quote_text(f"{lake.data}/"),
+        "meta_journal_mode 'WAL'",
+        "meta_busy_timeout 10000",
+        "data_inlining_row_limit 0",
+        "override_data_path true",  # a lake that was moved or restored is read where it now lies
+    ]
+    if read_only:
+        options.append("read_only")
+    return f"attach {_quote_text(f'ducklake:sqlite:{lake.catalog}')} as lake ({', '.join(options)})"
+
+
+def _quote_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _find_extension(name: str) -> Path:
+    """Path of an extension inside its wheel; nothing is ever downloaded, and DuckDB verifies the signature."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        raise Unavailable(f"the package duckdb-extension-{name.replace('_', '-')} is not installed")
+    version = f"v{duckdb.__version__}"
+    file = Path(spec.origin).parent / "extensions" / version / f"{name}.duckdb_extension"
+    if not file.exists():
+        raise Unavailable(f"duckdb is {duckdb.__version__}, but {name} is built for another version: {file.parent}")
+    return file
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("rollback")
+    except duckdb.TransactionException:
+        # A failed commit has already ended the transaction; the error that matters is the one being raised.
+        return
+
+
+@contextmanager
+def _hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = path.with_suffix(".holder.json")
+    lock = FileLock(path, timeout=wait_seconds)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Unavailable(_describe_holder(holder, wait_seconds)) from None
+    try:
+        holder.write_text(json.dumps({"purpose": purpose, "process_id": os.getpid(), "host": socket.gethostname()}))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe_holder(holder: Path, waited_seconds: float) -> str:
+    try:
+        who = "{purpose}, process {process_id} on {host}".format(**json.loads(holder.read_text()))
+    except (OSError, ValueError, KeyError):
+        who = "a process that left no name"
+    waited = timedelta(seconds=round(waited_seconds))
+    return f"the lake is being written by {who}; waited {waited}. Try again when it has finished."
+
+
+def _migrate_table(connection: duckdb.DuckDBPyConnection, table: "DataFrameSchema", types: dict[str, str]) -> bool:
+    name = str(table.name)
+    schema = name.split(".")[0]
+    found = _read_columns(connection, name)
+    if found == _declared_columns(table, types):
+        return False
+    connection.execute(f"create schema if not exists {quote_name(schema)}")
+    if not found:
+        columns = ", ".join(f"{quote_name(column)} {sql_type}" for column, sql_type in types.items())
+        connection.execute(f"create table {quote_name(name)} ({columns})")
+    else:
+        _add_columns(connection, name, found, types)
+    _write_comments(connection, table)
+    return True
+
+
+def _declared_columns(table: "DataFrameSchema", types: dict[str, str]) -> dict[str, tuple[str, str]]:
+    return {name: (types[name], str(column.description)) for name, column in table.columns.items()}
+
+
+def _read_columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, tuple[str, str]]:
+    schema, table = name.split(".")
+    rows = connection.execute(
+        "select column_name, data_type, comment from duckdb_columns() "
+        "where database_name = 'lake' and schema_name = ? and table_name = ? order by column_index",
+        [schema, table],
+    ).fetchall()
+    return {column: (_SHORT_TYPES.get(found, found.lower()), comment) for column, found, comment in rows}
+
+
+_SHORT_TYPES: Final = {"TIMESTAMP WITH TIME ZONE": "timestamptz"}
+
+
+def _add_columns(
+    connection: duckdb.DuckDBPyConnection, name: str, found: dict[str, tuple[str, str]], types: dict[str, str]
+) -> None:
+    changed = [column for column, (sql_type, _) in found.items() if types.get(column) != sql_type]
+    if changed:
+        raise BadData(
+            f"{name} was made by another version of scorelake: its columns {changed} are not as declared; "
+            "use the version that made the lake"
+        )
+    for column in types.keys() - found.keys():
+        connection.execute(f"alter table {quote_name(name)} add column {quote_name(column)} {types[column]}")
+
+
+def _write_comments(connection: duckdb.DuckDBPyConnection, table: "DataFrameSchema") -> None:
+    name = quote_name(str(table.name))
+    connection.execute(f"comment on table {name} is {_quote_text(str(table.description))}")
+    for column, declared in table.columns.items():
+        text = _quote_text(str(declared.description))
+        connection.execute(f"comment on column {name}.{quote_name(column)} is {text}")

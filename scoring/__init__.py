@@ -1,0 +1,1 @@
+"""What we say: plans, workers, publication of scores, and the watch over them."""

@@ -1,0 +1,94 @@
+"""Publication of scores: recheck under the lock, then files, ledger row and current rows as one."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from feature_repo.errors import Unavailable
+from feature_repo.lake import Lake, quote_name, write_lake
+from feature_repo.ledger import Run, read_watermark
+from feature_repo.publication import Publication, publish_run
+from scoring.lease import holds_lease, release_lease
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from scoring.plan import ScorePlan
+    from scoring.worker import PartitionReceipt
+
+_CURRENT: Final = Path(__file__).with_name("current.sql")
+
+
+def publish_scores(
+    lake: Lake,
+    plan: "ScorePlan",
+    receipts: Sequence["PartitionReceipt"],
+    *,
+    ended_at: datetime,
+    stage_seconds: Mapping[str, float],
+) -> Run:
+    """Publish a finished run as one: its files, its ledger row (the new watermark) and the current rows.
+
+    Raises `Unavailable`, and publishes nothing, if the lease or the watermark has moved since planning.
+    """
+    run = _build_run(plan, receipts, ended_at=ended_at, stage_seconds=stage_seconds)
+    files = {f"scores.{plan.owed.model}": [Path(receipt.file) for receipt in receipts if receipt.rows]}
+    with write_lake(lake, purpose=f"publish {plan.run_id}") as connection:
+        check_still_owed(connection, plan)
+
+        def within(connection: "duckdb.DuckDBPyConnection") -> None:
+            replace_current(connection, plan.owed.model, plan.run_id)
+            release_lease(connection, plan.lease, plan.run_id)
+
+        publish_run(connection, lake, Publication(run, f"scored_on={plan.started:%Y-%m-%d}", files), within)
+    shutil.rmtree(plan.staging)
+    return run
+
+
+def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str) -> None:
+    """Bring `scores.<model>_current` up to date with what a run scored, within the caller's transaction."""
+    history, current = quote_name(f"scores.{model}"), quote_name(f"scores.{model}_current")
+    rows = _CURRENT.read_text().replace("{history}", history).replace("{current}", current)
+    connection.execute(f"create or replace temporary table refreshed as {rows}", {"run_id": run_id})
+    connection.execute(f"delete from {current} where comment_id in (select comment_id from refreshed)")  # noqa: S608
+    connection.execute(f"insert into {current} by name from refreshed")  # noqa: S608 - quoted names only
+    connection.execute("drop table refreshed")
+
+
+def check_still_owed(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan") -> None:
+    """Check that the watermark is where the plan began and that its lease is held; raises `Unavailable`."""
+    watermark = read_watermark(connection, plan.owed.model, plan.owed.role)
+    if watermark != plan.owed.watermark or not holds_lease(connection, plan.lease, plan.run_id):
+        raise Unavailable(
+            f"run {plan.run_id} was overtaken: the watermark of {plan.lease} is {watermark}, planned from "
+            f"{plan.owed.watermark}; nothing was published, and the next run does what is owed then"
+        )
+
+
+def _build_run(
+    plan: "ScorePlan",
+    receipts: Sequence["PartitionReceipt"],
+    *,
+    ended_at: datetime,
+    stage_seconds: Mapping[str, float],
+) -> Run:
+    worker_seconds = {
+        f"worker_{stage}": sum(receipt.seconds.get(stage, 0.0) for receipt in receipts) for stage in ("read", "predict", "write")
+    }
+    return Run(
+        run_id=plan.run_id,
+        kind="score",
+        model=plan.owed.model,
+        model_version=plan.model_version,
+        role=plan.owed.role,
+        started_at=plan.started,
+        ended_at=ended_at,
+        rows_owed=plan.owed.rows,
+        rows_out=sum(receipt.rows for receipt in receipts),
+        watermark_from=plan.owed.watermark,
+        data_version=plan.owed.data_version,
+        stage_seconds={**stage_seconds, **worker_seconds},
+        details={"partitions": len(receipts)},
+    )

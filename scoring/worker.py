@@ -1,0 +1,96 @@
+"""The work on one partition: retrieve features, build the matrix, predict, write one Parquet file.
+
+A worker imports DuckDB, Arrow, NumPy, SciPy and scikit-learn, and nothing heavier. What becomes of the
+file is `publish`'s to say.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.lake import Lake, read_lake
+from training.model import MatrixSpec, build_matrix, load_pipeline, predict_probabilities
+
+if TYPE_CHECKING:
+    from scoring.plan import Partition, ScorePlan
+
+_INSTANT: Final = pa.timestamp("us", tz="UTC")
+_CARRIED: Final = ("comment_id", "text_id", "channel_id", "video_id", "published_at")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionReceipt:
+    """What came of a partition; `seconds` per stage are empty if the file was there from an earlier try."""
+
+    index: int
+    file: str
+    rows: int
+    seconds: dict[str, float]
+
+
+def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionReceipt:
+    """Score one partition into its staged file; a file that is already there is left as it is."""
+    file = Path(partition.file)
+    if file.exists():
+        return PartitionReceipt(partition.index, str(file), pq.read_metadata(file).num_rows, seconds={})
+    started = perf_counter()
+    with read_lake(Lake(Path(plan.home))) as connection:
+        features = connection.execute(partition.sql).to_arrow_table()
+    read = perf_counter()
+    scores = build_scores(plan, features)
+    predicted = perf_counter()
+    _write_whole(scores, file)
+    written = perf_counter()
+    seconds = {"read": read - started, "predict": predicted - read, "write": written - predicted}
+    return PartitionReceipt(partition.index, str(file), scores.num_rows, seconds)
+
+
+def build_scores(plan: "ScorePlan", features: pa.Table) -> pa.Table:
+    """Build the rows of `scores.<model>` for retrieved features, one row per row, in their order.
+
+    The label is the most probable class; ties go to the class that the model lists first.
+    """
+    classes = plan.descriptor["classes"]
+    pipeline = _load(plan.pipeline_path)
+    matrix = build_matrix(features, MatrixSpec.from_json(plan.descriptor["matrix"]))
+    probabilities = predict_probabilities(pipeline, matrix, classes)
+    best = probabilities.argmax(axis=1)
+    confidence = probabilities[np.arange(len(best)), best]
+    columns = {
+        **{name: features[name] for name in _CARRIED},
+        "label": pa.array(classes, pa.string()).take(pa.array(best)),
+        "confidence": pa.array(confidence),
+        "is_abstained": pa.array(confidence < plan.descriptor["abstain_below"]),
+        **{f"p_{name}": pa.array(probabilities[:, i]) for i, name in enumerate(classes)},
+        **_build_lineage(plan, rows=features.num_rows),
+    }
+    return pa.table(columns)
+
+
+@cache
+def _load(path: str) -> object:
+    return load_pipeline(Path(path))
+
+
+def _build_lineage(plan: "ScorePlan", *, rows: int) -> dict[str, pa.Array]:
+    lineage = {
+        "model_version": pa.scalar(plan.model_version),
+        "feature_service": pa.scalar(plan.descriptor["service"]["name"]),
+        "data_version": pa.scalar(plan.owed.data_version),
+        "run_id": pa.scalar(plan.run_id),
+        "scored_at": pa.scalar(plan.started, _INSTANT),
+    }
+    return {name: pa.repeat(value, rows) for name, value in lineage.items()}
+
+
+def _write_whole(scores: pa.Table, file: Path) -> None:
+    """Write a file that exists only when it is complete: a kill leaves a draft, which is written anew."""
+    draft = file.with_suffix(".draft")
+    pq.write_table(scores, draft, compression="zstd")
+    draft.rename(file)

@@ -1,0 +1,1 @@
+"""What we learned: training sets, models, their evaluation, the gate and the registry."""
