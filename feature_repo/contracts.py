@@ -271,8 +271,8 @@ DRIFT: Final = _table(
         "score": _column(DOUBLE, "The distance between reference and current window."),
         "threshold": _column(DOUBLE, "From where on it counts as drift."),
         "is_drifted": _column(BOOLEAN, "Whether the threshold is reached."),
-        "reference_rows": _column(BIGINT, "Sampled rows of the reference window."),
-        "current_rows": _column(BIGINT, "Sampled rows of the current window."),
+        "reference_rows": _column(BIGINT, "Sampled rows of the reference window with a value."),
+        "current_rows": _column(BIGINT, "Sampled rows of the current window with a value."),
         "report": _column(TEXT, "Name of the HTML report under reports/."),
     },
 )
@@ -319,6 +319,22 @@ def build_score_tables(model: str, classes: Iterable[str]) -> tuple[pa.DataFrame
 def read_sql_types(table: pa.DataFrameSchema) -> dict[str, str]:
     """DuckDB type of each column of a table, in the order of declaration."""
     return {name: _SQL_TYPES[column.dtype.type] for name, column in table.columns.items()}
+
+
+def build_dictionary(tables: Iterable[pa.DataFrameSchema]) -> str:
+    """Build the data dictionary of some tables as Markdown."""
+    return "\n".join(_build_entry(table) for table in tables)
+
+
+def _build_entry(table: pa.DataFrameSchema) -> str:
+    types = read_sql_types(table)
+    rows = [
+        f"| {name} | {types[name]} | {'yes' if column.nullable else 'no'} | {column.description} |"
+        for name, column in table.columns.items()
+    ]
+    key = ", ".join(table.unique)
+    head = [f"## {table.name}", "", f"{table.description} Key: {key}.", "", "| column | type | null | meaning |"]
+    return "\n".join([*head, "|---|---|---|---|", *rows, ""])
 
 
 _PREDICATES: Final[dict[str, str]] = {

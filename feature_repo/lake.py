@@ -67,15 +67,18 @@ class Lake:
 
 
 @contextmanager
-def read_lake(lake: Lake) -> Iterator[duckdb.DuckDBPyConnection]:
+def read_lake(lake: Lake, *, is_locked: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the lake read-only; never blocks a writer and is never blocked by one.
 
-    Tables are addressed as `schema.table`. Raises `Unavailable` if there is no lake yet.
+    Tables are addressed as `schema.table`. A locked connection is for statements that people write: it
+    sees no file outside the lake and no setting can be changed. Raises `Unavailable` if there is no lake yet.
     """
     if not lake.catalog.exists():
         raise Unavailable(f"no lake at {lake.home}; make one with `scorelake apply` or `scorelake ingest`")
     connection = _connect(lake, read_only=True)
     try:
+        if is_locked:
+            _lock(connection, lake)
         yield connection
     finally:
         connection.close()
@@ -161,6 +164,12 @@ def _connect(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    connection.execute("set allowed_directories = ?", [[f"{lake.catalog.parent}/"]])
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
 def _build_attach(lake: Lake, *, read_only: bool) -> str:
     # WAL lets readers go on while a commit is written. Inlining stays off: SQLite keeps deleted values.
     options = [
@@ -233,7 +242,10 @@ def _migrate_table(connection: duckdb.DuckDBPyConnection, table: "DataFrameSchem
         return False
     connection.execute(f"create schema if not exists {quote_name(schema)}")
     if not found:
-        columns = ", ".join(f"{quote_name(column)} {sql_type}" for column, sql_type in types.items())
+        columns = ", ".join(
+            f"{quote_name(column)} {sql_type}" + ("" if table.columns[column].nullable else " not null")
+            for column, sql_type in types.items()
+        )
         connection.execute(f"create table {quote_name(name)} ({columns})")
     else:
         _add_columns(connection, name, found, types)

@@ -2,7 +2,7 @@
 
 Belongs here: what to generate, the malformed rows, the files. Does not belong here: what happens
 (`sample_history`), what is observed and labelled (`sample_observations`), the wording (`sample_text`).
-Everything is drawn from the seed: the same `Sample` gives the same bytes on every machine.
+Everything is drawn from the seed: the same `Sample` gives the same bytes.
 """
 
 import csv
@@ -129,13 +129,15 @@ def write_sample(sample: Sample, folder: Path) -> SampleFiles:
     folder.mkdir(parents=True, exist_ok=True)
     span = sample.span
     channels = sample_history.build_channels(_stream(sample, "channels"))
-    videos = sample_history.build_videos(channels, span, _stream(sample, "videos"))
-    comments = sample_history.build_comments(sample.comments, videos, span, _stream(sample, "comments"))
+    videos = sample_history.build_videos(channels, span, rng=_stream(sample, "videos"))
+    comments = sample_history.build_comments(
+        sample.comments, videos, span=span, rng=_stream(sample, "comments")
+    )
     lines, malformed = _lines_by_day(sample, comments)
     labels = _labels_by_day(sample, comments)
     return SampleFiles(
-        channels=_write_csv(folder / "channels.csv", build_channel_rows(channels, videos, span)),
-        videos=_write_csv(folder / "videos.csv", build_video_rows(videos, comments, span)),
+        channels=_write_csv(folder / "channels.csv", build_channel_rows(channels, videos, span=span)),
+        videos=_write_csv(folder / "videos.csv", build_video_rows(videos, comments, span=span)),
         days=tuple(_write_day(folder, day, lines[day], labels[day]) for day in sample.on_days),
         rows=sum(len(of_day) for of_day in lines.values()),
         malformed=malformed,
@@ -149,7 +151,7 @@ def _stream(sample: Sample, name: str) -> Random:
 
 def _lines_by_day(sample: Sample, comments: Sequence[Comment]) -> tuple[dict[date, list[str]], int]:
     rows: dict[date, list[Row]] = {day: [] for day in sample.on_days}
-    for row in build_comment_rows(comments, sample.span, _stream(sample, "rows")):
+    for row in build_comment_rows(comments, sample.span, rng=_stream(sample, "rows")):
         rows[date.fromisoformat(str(row["observed_at"])[:10])].append(row)
     quotas = _quotas([len(of_day) for of_day in rows.values()], sample.malformed_share)
     rng, kinds = _stream(sample, "malformed"), cycle(_MALFORMED)
@@ -195,7 +197,9 @@ _MALFORMED: tuple[Callable[[Row], str], ...] = (
 
 def _labels_by_day(sample: Sample, comments: Sequence[Comment]) -> dict[date, list[Label]]:
     labels: dict[date, list[Label]] = {day: [] for day in sample.on_days}
-    for label in build_labels(comments, sample.labelled_share, sample.span, _stream(sample, "labels")):
+    for label in build_labels(
+        comments, sample.labelled_share, span=sample.span, rng=_stream(sample, "labels")
+    ):
         labels[label.labelled_at.date()].append(label)
     return labels
 

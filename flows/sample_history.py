@@ -18,9 +18,10 @@ from flows.sample_text import MOODS, SPAM, Voice
 
 LATE_SHARE = 0.04  # of comments: observed one to four days after they were published
 REPLY_SHARE = 0.16
-CAMPAIGN_SHARE = 0.35  # of spam: the very text that others post too
+CAMPAIGN_SHARE = 0.25  # of spam: the very text that others post too
 
 _VIDEOS_BEFORE, _VIDEOS_DURING = 4, 3  # per channel; one more follows in the drifting week
+_FIRST_COMMENT_DAYS = 0.01  # after the video, so the video is always known before its comments
 _HOUR_WEIGHTS = (3, 2, 2, 1, 1, 1, 2, 3, 4, 4, 4, 5, 6, 6, 5, 5, 6, 7, 8, 9, 10, 9, 7, 5)
 _DAY_WEIGHTS = (10, 10, 10, 10, 11, 14, 14)  # from Monday
 _DRIFT_MOODS = (2.4, 1.0, 0.5)  # the factors on negative, neutral, positive in the drifting week
@@ -103,9 +104,11 @@ def _channel(described: dict[str, Any], rng: Random) -> Channel:
     return Channel(channel_id=draw_id("UC", 22, rng), subscriber_count=subscriber_count, **described)
 
 
-def build_videos(channels: Sequence[Channel], span: Span, rng: Random) -> tuple[Video, ...]:
+def build_videos(channels: Sequence[Channel], span: Span, *, rng: Random) -> tuple[Video, ...]:
     """Eight videos per channel: four older than the span, three new, one on the drifting week's news."""
-    return tuple(_video(channel, at, span, rng) for channel in channels for at in _premieres(span, rng))
+    return tuple(
+        _video(channel, at, span=span, rng=rng) for channel in channels for at in _premieres(span, rng)
+    )
 
 
 def _premieres(span: Span, rng: Random) -> Iterator[datetime]:
@@ -116,12 +119,12 @@ def _premieres(span: Span, rng: Random) -> Iterator[datetime]:
     yield span.drift_at + timedelta(hours=rng.randrange(1, 36))
 
 
-def _video(channel: Channel, at: datetime, span: Span, rng: Random) -> Video:
+def _video(channel: Channel, at: datetime, *, span: Span, rng: Random) -> Video:
     title = sample_text.write_title(channel.topic, is_drifting=at >= span.drift_at, rng=rng)
     return Video(draw_id("", 11, rng), channel, title, at.replace(microsecond=0), rng.uniform(0.4, 2.0))
 
 
-def build_comments(count: int, videos: Sequence[Video], span: Span, rng: Random) -> tuple[Comment, ...]:
+def build_comments(count: int, videos: Sequence[Video], *, span: Span, rng: Random) -> tuple[Comment, ...]:
     """The comments, in order of publication.
 
     Parameters
@@ -146,12 +149,18 @@ def build_comments(count: int, videos: Sequence[Video], span: Span, rng: Random)
         {is_drifting: _campaigns(videos, rng, is_drifting=is_drifting) for is_drifting in (False, True)}
     )
     return tuple(
-        _comment(at, _choose_video(rng.choices(by_channel, weights)[0], at, rng), span, threads, rng)
-        for at in _moments(count, span, rng)
+        _comment(
+            at,
+            _choose_video(rng.choices(by_channel, weights)[0], at, rng=rng),
+            span=span,
+            threads=threads,
+            rng=rng,
+        )
+        for at in _moments(count, span, rng=rng)
     )
 
 
-def _moments(count: int, span: Span, rng: Random) -> list[datetime]:
+def _moments(count: int, span: Span, *, rng: Random) -> list[datetime]:
     hours = range(int((span.end_at - span.start_at) / timedelta(hours=1)))
     weights = [
         _HOUR_WEIGHTS[hour % 24] * _DAY_WEIGHTS[(span.start_at + timedelta(hours=hour)).weekday()]
@@ -161,10 +170,10 @@ def _moments(count: int, span: Span, rng: Random) -> list[datetime]:
     return [span.start_at + timedelta(seconds=second) for second in seconds]
 
 
-def _choose_video(videos: Sequence[Video], at: datetime, rng: Random) -> Video:
+def _choose_video(videos: Sequence[Video], at: datetime, *, rng: Random) -> Video:
     ages_days = [(at - video.published_at) / timedelta(days=1) for video in videos]
     weights = [
-        video.pull * max(0.06, exp(-age / 6)) if age > 0.01 else 0.0  # noqa: PLR2004
+        video.pull * max(0.06, exp(-age / 6)) if age > _FIRST_COMMENT_DAYS else 0.0
         for video, age in zip(videos, ages_days, strict=True)
     ]
     return rng.choices(videos, weights)[0]
@@ -175,7 +184,7 @@ def _campaigns(videos: Sequence[Video], rng: Random, *, is_drifting: bool) -> li
     return [sample_text.write_text(Voice(SPAM, "en", topic, is_drifting), rng) for topic in topics]
 
 
-def _comment(at: datetime, video: Video, span: Span, threads: _Threads, rng: Random) -> Comment:
+def _comment(at: datetime, video: Video, *, span: Span, threads: _Threads, rng: Random) -> Comment:
     voice = _voice(video.channel, rng, is_drifting=at >= span.drift_at)
     is_spam = voice.mood == SPAM
     is_campaign = is_spam and rng.random() < CAMPAIGN_SHARE
@@ -192,7 +201,7 @@ def _comment(at: datetime, video: Video, span: Span, threads: _Threads, rng: Ran
         else sample_text.write_text(voice, rng),
         mood=voice.mood,
         published_at=at,
-        seen_at=_first_seen_at(at, span, rng),
+        seen_at=_first_seen_at(at, span, rng=rng),
         final_like_count=_final_like_count(rng) // (8 if is_spam else 1),
     )
 
@@ -221,7 +230,7 @@ def _place_in_thread(top_level: list[str], rng: Random) -> tuple[str, str]:
     return top_level[-1], ""
 
 
-def _first_seen_at(at: datetime, span: Span, rng: Random) -> datetime:
+def _first_seen_at(at: datetime, span: Span, *, rng: Random) -> datetime:
     late = at + timedelta(seconds=rng.randrange(86_400, 4 * 86_400))
     if rng.random() < LATE_SHARE and late < span.end_at:
         return late

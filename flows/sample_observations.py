@@ -45,11 +45,16 @@ class Label:
 
 
 def as_instant(at: datetime) -> str:
-    """The instant in ISO 8601 with Z, whole seconds."""
+    """The instant in ISO 8601 with Z, whole seconds; the rest is cut off.
+
+    >>> from datetime import UTC
+    >>> as_instant(datetime(2026, 9, 7, 18, 30, 5, 900_000, tzinfo=UTC))
+    '2026-09-07T18:30:05Z'
+    """
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def build_comment_rows(comments: Sequence[Comment], span: Span, rng: Random) -> list[Row]:
+def build_comment_rows(comments: Sequence[Comment], span: Span, *, rng: Random) -> list[Row]:
     """One row per observation of a comment.
 
     Parameters
@@ -72,7 +77,7 @@ def build_comment_rows(comments: Sequence[Comment], span: Span, rng: Random) -> 
     for comment in comments:
         replied_at[comment.parent_id].append(comment.published_at)
     rows = [
-        _channel_blurred(
+        _blur_channel(
             _comment_row(comment, text, at, bisect_right(replied_at.get(comment.comment_id, ()), at)), rng
         )
         for comment in comments
@@ -109,7 +114,7 @@ def _comment_row(comment: Comment, text: str, at: datetime, reply_count: int) ->
     }
 
 
-def _channel_blurred(row: Row, rng: Random) -> Row:
+def _blur_channel(row: Row, rng: Random) -> Row:
     chance = rng.random()
     if chance < CHANNEL_EMPTY_SHARE:
         row["channel_id"] = ""
@@ -118,7 +123,7 @@ def _channel_blurred(row: Row, rng: Random) -> Row:
     return row
 
 
-def build_video_rows(videos: Sequence[Video], comments: Sequence[Comment], span: Span) -> list[Row]:
+def build_video_rows(videos: Sequence[Video], comments: Sequence[Comment], *, span: Span) -> list[Row]:
     """One row per video and observation: when it is first known, then weekly; counts never shrink.
 
     Parameters
@@ -159,7 +164,7 @@ def _video_row(video: Video, at: datetime, comment_count: int) -> Row:
     }
 
 
-def build_channel_rows(channels: Sequence[Channel], videos: Sequence[Video], span: Span) -> list[Row]:
+def build_channel_rows(channels: Sequence[Channel], videos: Sequence[Video], *, span: Span) -> list[Row]:
     """One row per channel and observation, every third day from a day before the span.
 
     Returns
@@ -195,7 +200,7 @@ def _every(days: int, first_at: datetime, end_at: datetime) -> Iterator[datetime
         at += timedelta(days=days)
 
 
-def build_labels(comments: Sequence[Comment], share: float, span: Span, rng: Random) -> list[Label]:
+def build_labels(comments: Sequence[Comment], share: float, *, span: Span, rng: Random) -> list[Label]:
     """The labels given within the span, in order of time.
 
     Parameters

@@ -20,6 +20,9 @@ _SLOT = re.compile(r"\{(\w+)\}")
 _LAST_VOWEL = re.compile(r"[aeiouáéíó](?=[^aeiouáéíó]*$)")
 _ENDS = ("", "", "", ".", ".", "!", "!!", "...")
 _ADDRESSES = frozenset({"site", "claim", "page"})
+_CAPITALISED_SHARE = 0.55  # of sentences: begin with a capital
+_FITTING_EMOJI_SHARE = 0.8  # of emoji: fit the mood
+_DRIFT_EMOJI_SHARE = 0.5  # of emoji in the drifting week: the alarm of that week
 # Where a list for all moods exists it hides the mood; elsewhere the plain sentences stand in.
 _SHARED_FORM = "short"
 
@@ -76,7 +79,7 @@ def write_text(voice: Voice, rng: Random) -> str:
 def write_title(topic: str, *, is_drifting: bool, rng: Random) -> str:
     """A video title on the topic, in the drifting week on the news of that week."""
     templates = phrases()["titles"]["drift" if is_drifting else "usual"]
-    title = _expand(pick(templates, rng), _words("en", topic, is_news=is_drifting), rng)
+    title = _expand(pick(templates, rng), _words("en", topic, is_news=is_drifting), rng=rng)
     return title[0].upper() + title[1:]
 
 
@@ -105,7 +108,7 @@ def _sentence(voice: Voice, *, is_news: bool, rng: Random) -> str:
     form = pick_weighted(phrases()["forms"][voice.mood], rng)
     if is_news and rng.random() < phrases()["forms"]["news_share"]:
         form = "drift"
-    return _expand(pick(_templates(voice, form), rng), words, rng)
+    return _expand(pick(_templates(voice, form), rng), words, rng=rng)
 
 
 def _templates(voice: Voice, form: str) -> list[str]:
@@ -123,11 +126,11 @@ def _words(language: str, topic: str, *, is_news: bool) -> dict[str, list[str]]:
     return words | {"thing": words["drift"]} if is_news else words
 
 
-def _expand(template: str, words: Mapping[str, Sequence[str]], rng: Random) -> str:
-    return _SLOT.sub(lambda slot: _fill(slot[1], words, rng), template)
+def _expand(template: str, words: Mapping[str, Sequence[str]], *, rng: Random) -> str:
+    return _SLOT.sub(lambda slot: _fill(slot[1], words, rng=rng), template)
 
 
-def _fill(slot: str, words: Mapping[str, Sequence[str]], rng: Random) -> str:
+def _fill(slot: str, words: Mapping[str, Sequence[str]], *, rng: Random) -> str:
     if slot in _NUMBERS:
         return _NUMBERS[slot](rng)
     word = pick(words[slot], rng)
@@ -150,22 +153,47 @@ _NUMBERS: dict[str, Callable[[Random], str]] = {
 
 def _finish(text: str, rng: Random) -> str:
     end = pick(_ENDS, rng) if text[-1].isalnum() else ""
-    return (text[:1].upper() + text[1:] if rng.random() < 0.55 else text) + end  # noqa: PLR2004
+    return (text[:1].upper() + text[1:] if rng.random() < _CAPITALISED_SHARE else text) + end
+
+
+def _say_more(text: str, voice: Voice, rng: Random) -> str:
+    """One to many further sentences in the same mood: a few comments are very long."""
+    further = [
+        _finish(_sentence(voice, is_news=False, rng=rng), rng) for _ in range(int(rng.paretovariate(1.5)))
+    ]
+    return " ".join((text, *further[:40]))
 
 
 def _add_tail(text: str, voice: Voice, rng: Random) -> str:
     words = _words(voice.language, voice.topic, is_news=False)
-    return f"{text} {_expand(pick(words['tail'], rng), words, rng)}" if "tail" in words else text
+    return f"{text} {_expand(pick(words['tail'], rng), words, rng=rng)}" if "tail" in words else text
 
 
 def _misspell(text: str, _voice: Voice, rng: Random) -> str:
-    at = rng.randrange(len(text))
-    swapped, doubled = text[:at] + text[at : at + 2][::-1] + text[at + 2 :], text[: at + 1] + text[at:]
-    return rng.choice((swapped, doubled, text[:at] + text[at + 1 :])).strip() or text
+    return _in_one_word(text, _with_typo, rng=rng)
 
 
 def _elongate(text: str, _voice: Voice, rng: Random) -> str:
-    return _LAST_VOWEL.sub(lambda vowel: vowel[0] * rng.randrange(3, 8), text) + "!" * rng.randrange(3)
+    return _in_one_word(text, _with_long_vowel, rng=rng) + "!" * rng.randrange(3)
+
+
+def _in_one_word(text: str, change: Callable[[str, Random], str], *, rng: Random) -> str:
+    """The text with one word changed; an address stays whole, or it might become somebody's."""
+    words = text.split(" ")
+    at = rng.randrange(len(words))
+    if words[at] and "." not in words[at]:
+        words[at] = change(words[at], rng)
+    return " ".join(words)
+
+
+def _with_typo(word: str, rng: Random) -> str:
+    at = rng.randrange(len(word))
+    swapped, doubled = word[:at] + word[at : at + 2][::-1] + word[at + 2 :], word[: at + 1] + word[at:]
+    return rng.choice((swapped, doubled, word[:at] + word[at + 1 :])).strip() or word
+
+
+def _with_long_vowel(word: str, rng: Random) -> str:
+    return _LAST_VOWEL.sub(lambda vowel: vowel[0] * rng.randrange(3, 8), word)
 
 
 def _shout(text: str, _voice: Voice, _rng: Random) -> str:
@@ -183,19 +211,20 @@ def _add_clock(text: str, _voice: Voice, rng: Random) -> str:
 
 def _add_url(text: str, voice: Voice, rng: Random) -> str:
     slot = "page" if voice.mood != SPAM else "claim" if voice.is_drifting else "site"
-    return f"{text} {_fill(slot, phrases()['words'], rng)}"
+    return f"{text} {_fill(slot, phrases()['words'], rng=rng)}"
 
 
 def _add_emoji(text: str, voice: Voice, rng: Random) -> str:
     """Emoji mostly fit the mood; a fifth are borrowed, so that none of them gives it away."""
-    kind = voice.mood if rng.random() < 0.8 else rng.choice(MOODS)  # noqa: PLR2004
-    if voice.is_drifting and rng.random() < 0.5:  # noqa: PLR2004
+    kind = voice.mood if rng.random() < _FITTING_EMOJI_SHARE else rng.choice(MOODS)
+    if voice.is_drifting and rng.random() < _DRIFT_EMOJI_SHARE:
         kind = "drift"
     return f"{text} {pick(phrases()['emoji'][kind], rng) * rng.choice((1, 1, 2, 3))}"
 
 
 # The order in which a sentence is dressed: words first, then spelling, then what stands around it.
 _CHANGES: tuple[tuple[str, Callable[[str, Voice, Random], str]], ...] = (
+    ("more", _say_more),
     ("tail", _add_tail),
     ("typo", _misspell),
     ("elongate", _elongate),

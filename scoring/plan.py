@@ -67,6 +67,25 @@ class ScorePlan:
         return Lake(Path(self.home)).staging / self.run_id
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreReceipt:
+    """What a scoring run did; no run and no version when it only said what is owed."""
+
+    model: str
+    run_id: str | None
+    model_version: str | None
+    rows_owed: int
+    rows_scored: int
+    data_version: int
+    seconds: dict[str, float]
+    is_resumed: bool = False
+
+
+def describe_owed(owed: Owed) -> ScoreReceipt:
+    """Say what is owed, as the receipt of a run that scored nothing."""
+    return ScoreReceipt(owed.model, None, None, owed.rows, 0, owed.data_version, seconds={})
+
+
 def read_owed(lake: Lake, model: str, *, role: str = "production") -> Owed:
     """Count what a model's role owes; a cheap question, which needs neither Feast nor MLflow."""
     with read_lake(lake) as connection:

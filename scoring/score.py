@@ -13,7 +13,7 @@ from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run
 from scoring.engine import run_partitions
 from scoring.lease import release_lease, take_lease
-from scoring.plan import Owed, ScorePlan, build_plan, read_owed, read_plan, save_plan
+from scoring.plan import Owed, ScorePlan, ScoreReceipt, build_plan, describe_owed, read_owed, read_plan, save_plan
 from scoring.publish import check_still_owed, publish_scores
 from training.registry import resolve_version
 
@@ -21,20 +21,6 @@ if TYPE_CHECKING:
     import duckdb
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreReceipt:
-    """What a scoring run did; all zero and no version when nothing was owed."""
-
-    run_id: str
-    model: str
-    model_version: str | None
-    rows_owed: int
-    rows_scored: int
-    data_version: int
-    seconds: dict[str, float]
-    is_resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +51,7 @@ def score_owed(
     """
     owed = read_owed(lake, model, role=_ROLE)
     if owed.rows == 0:
-        return ScoreReceipt(run_id, model, None, 0, 0, owed.data_version, seconds={})
+        return describe_owed(owed)
     started = perf_counter()
     plan = _find_interrupted(lake, owed) or _plan(lake, owed, run_id=run_id, now=now, options=options)
     _claim(lake, plan, now)

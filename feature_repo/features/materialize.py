@@ -51,7 +51,7 @@ def materialize_features(lake: Lake, *, run_id: str, now: datetime) -> Materiali
             rows = _stage_features(connection, staging, above, upto) if upto > above else {}
         receipt = MaterializeReceipt(run_id, above, upto, rows, perf_counter() - started)
         if upto > above:
-            _publish_features(lake, staging, receipt, now)
+            publish_features(lake, staging, receipt, now)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return receipt
@@ -93,7 +93,8 @@ def _copy(connection: "duckdb.DuckDBPyConnection", sql: str, file: Path, bounds:
     return int(copied[0]) if copied else 0
 
 
-def _publish_features(lake: Lake, staging: Path, receipt: MaterializeReceipt, now: datetime) -> None:
+def publish_features(lake: Lake, staging: Path, receipt: MaterializeReceipt, now: datetime) -> None:
+    """Publish staged features as one; raises `Unavailable` if the features have moved on since."""
     files = {table: [staging / f"{table.split('.')[1]}.parquet"] for table, rows in receipt.rows.items() if rows}
     with write_lake(lake, purpose=f"materialize {receipt.run_id}") as connection:
         if read_materialized_version(connection) != receipt.data_version_from:

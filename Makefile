@@ -1,0 +1,38 @@
+# Every target sets up what it needs: on a new machine Python, git and make are enough.
+PYTHON ?= python3
+UV := .uv/bin/uv
+RUN := $(UV) run --frozen --all-extras
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo bench clean
+
+help:  ## say what the targets do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+.venv/.complete: $(UV) uv.lock pyproject.toml
+	$(UV) sync --frozen --all-extras --quiet
+	@touch $@
+
+setup: .venv/.complete  ## install everything into .venv, with a uv of the project's own in .uv
+
+check: setup  ## format, lint, types, layers
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+test: setup  ## run the tests
+	$(RUN) pytest
+
+demo: setup  ## the whole road on generated comments, into .scorelake
+	$(RUN) scorelake demo
+
+bench: setup  ## measure what is measured, side by side
+	$(RUN) python -m tests.benchmarks
+
+clean:  ## remove what setup and the tools made; the lake stays
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,57 @@
+"""The flow that watches features and predictions for drift."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.report import Grid, Report
+from flows.stage import begin_stage, run_step, tell
+from scoring.monitor import MonitorReceipt, monitor_drift
+
+
+@flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False)
+def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorReceipt:
+    """Compare the newest days of scored comments with those before, and keep the checks and a report.
+
+    Parameters
+    ----------
+    model
+        Name of the model: sentiment or spam.
+    days
+        Length of the current window; the reference is the four times as long time before it.
+    now
+        Instant of the run; the clock if not given.
+    """
+    stage = begin_stage("monitor", now, model)
+    receipt = run_step(
+        stage,
+        lambda: monitor_drift(
+            stage.lake,
+            model,
+            run_id=stage.run_id,
+            now=stage.now,
+            days=days,
+            sample_rows=stage.settings.drift_sample_rows,
+        ),
+    )
+    tell(stage, build_report(receipt))
+    return receipt
+
+
+def build_report(receipt: MonitorReceipt) -> Report:
+    """Build the report of a drift check: the verdict first, then every column that was compared."""
+    drifted = receipt.drift.drifted()
+    verdict = "DRIFT" if receipt.drift.is_alarm else "no alarm"
+    checks = sorted(receipt.drift.checks, key=lambda check: check.score / check.threshold, reverse=True)
+    rows = tuple(
+        (check.column, check.kind, check.method, check.score, check.threshold, check.is_drifted) for check in checks
+    )
+    facts = {
+        "current window": f"{receipt.window_from:%Y-%m-%d %H:%M} to {receipt.window_to:%Y-%m-%d %H:%M} UTC",
+        "reference window": f"{receipt.reference_from:%Y-%m-%d %H:%M} to {receipt.window_from:%Y-%m-%d %H:%M} UTC",
+        "drifted columns": f"{len(drifted)} of {len(checks)}",
+        "report": receipt.report_path,
+    }
+    notes = tuple(f"not compared: {column}: {why}" for column, why in receipt.drift.skipped.items())
+    grid = Grid(("column", "kind", "distance", "score", "threshold", "drifted"), rows)
+    return Report(f"{receipt.model}: {verdict}", facts, (grid,), notes)

@@ -1,0 +1,104 @@
+"""The Prefect API that a command talks to: the one that is set, or one of its own for as long as it runs.
+
+A command's own server starts beside it, while the heavy libraries load, and keeps its state under the
+lake's home, so that the Prefect UI shows every run that any command has made.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from feature_repo.errors import Unavailable
+
+_START_SECONDS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A Prefect server on a free loopback port, started but perhaps not ready yet."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def wait(self) -> None:
+        """Wait until the server answers; raises `Unavailable` if it does not come up."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not _is_healthy(self.url):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Unavailable(f"the Prefect server did not start; its log is {self.log}")
+            time.sleep(0.1)
+
+
+def set_environment(home: Path) -> None:
+    """Point Prefect at the state under `home`; must come before Prefect is imported.
+
+    What the operator has set stays. Nothing is reported to the network.
+    """
+    defaults = {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # commands speak for themselves
+        "PREFECT_LOGGING_HANDLERS_API_LEVEL": "INFO",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def serve_api(home: Path) -> Iterator[LocalServer | None]:
+    """Start a server for one command, or nothing if PREFECT_API_URL names one already."""
+    set_environment(home)
+    if os.environ.get("PREFECT_API_URL"):
+        yield None
+        return
+    server = _start(home)
+    os.environ["PREFECT_API_URL"] = server.url
+    try:
+        yield server
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        server.process.terminate()
+        server.process.wait(timeout=30)
+
+
+def find_free_port() -> int:
+    """Find a TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _start(home: Path) -> LocalServer:
+    port = find_free_port()
+    log = home / "prefect" / "server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+            [*command, "--no-services"],
+            env={**os.environ, "PREFECT_UI_ENABLED": "false"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return LocalServer(f"http://127.0.0.1:{port}/api", process, log)
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - our own loopback URL
+            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's "OK"
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,85 @@
+"""Settings: the one reader of the environment. Everything else is told what it needs.
+
+Values come from variables that begin with SCORELAKE_, and from `scorelake.env` in the lake's home; the
+environment wins.
+"""
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from feature_repo.errors import BadData
+from feature_repo.lake import Lake
+
+_PREFIX: Final = "SCORELAKE_"
+_TESTS: Final = "SCORELAKE_TEST_"  # read by the tests, not by the program
+
+
+class Settings(BaseSettings):
+    """Everything that may be set, with its default; times in seconds, memory as DuckDB writes it."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(Path(".scorelake"), description="Folder of the lake and of all state.")
+    author_key: SecretStr | None = Field(None, description="Key of the hash of authors; made once if not set.")
+    bad_row_share_limit: float = Field(0.2, ge=0, le=1, description="Share of bad rows above which a batch is refused.")
+    lock_wait_seconds: float = Field(60, ge=0, description="How long a writer waits for the one before.")
+    memory_limit: str | None = Field(None, description="DuckDB's memory limit per connection, such as 4GB.")
+    partition_rows: int = Field(200_000, ge=1, description="Rows per scoring partition.")
+    workers: int = Field(2, ge=1, description="Local scoring processes.")
+    drift_sample_rows: int = Field(4_000, ge=100, description="Rows sampled per window for drift checks.")
+    retries: int = Field(0, ge=0, description="How often a step that found something unavailable is tried again.")
+
+    @field_validator("home")
+    @classmethod
+    def _make_absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.home, memory_limit=self.memory_limit)
+
+    def read_author_key(self) -> bytes:
+        """Read the key of the author hash; the first call of a new lake makes one, readable by its owner only.
+
+        Losing it means that the same author gets another id from then on.
+        """
+        if self.author_key is not None:
+            return self.author_key.get_secret_value().encode()
+        return _make_author_key(self.home / "scorelake.env").encode()
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment; raises `BadData` naming every variable that is wrong."""
+    _check_names()
+    home = Path(os.environ.get(f"{_PREFIX}HOME", ".scorelake")).expanduser().absolute()
+    try:
+        return Settings(_env_file=home / "scorelake.env")
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{_PREFIX}{'.'.join(map(str, detail['loc'])).upper()}: {detail['msg']}" for detail in error.errors()
+        )
+        raise BadData(f"settings are wrong: {wrong}") from None
+
+
+def _check_names() -> None:
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(
+        name for name in os.environ if name.startswith(_PREFIX) and name not in known and not name.startswith(_TESTS)
+    )
+    if unknown:
+        raise BadData(f"unknown settings {unknown}; known are {sorted(known)}")
+
+
+def _make_author_key(file: Path) -> str:
+    key = secrets.token_hex(32)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode=0o600)
+    with os.fdopen(descriptor, "w") as target:
+        target.write(f"# Key of the author hash. Keep it: without it an author cannot be found again.\n{_PREFIX}AUTHOR_KEY={key}\n")
+    return key

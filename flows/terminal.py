@@ -1,0 +1,116 @@
+"""The terminal: sessions of commands, progress bars, and errors as sentences with exit codes."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from feature_repo.errors import ScorelakeError
+
+if TYPE_CHECKING:
+    from flows.report import Report
+
+Show = Callable[[Any, Callable[[Any], "Report"]], None]
+
+
+class Format(StrEnum):
+    """How `sql` writes rows."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def run(app: typer.Typer) -> None:
+    """Run the commands; an error of ours is printed as one sentence and ends with its exit code."""
+    try:
+        app()
+    except ScorelakeError as error:
+        Console(stderr=True, soft_wrap=True).print(f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@contextmanager
+def session(*, as_json: bool) -> Iterator[Show]:
+    """Give a command the function that shows its receipt, as a report or as JSON."""
+
+    def show(receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
+        from flows.report import build_json, print_report  # noqa: PLC0415
+
+        if as_json:
+            sys.stdout.write(build_json(receipt) + "\n")
+        else:
+            print_report(build_report(receipt), Console())
+
+    yield show
+
+
+@contextmanager
+def flow_session(*, as_json: bool) -> Iterator[Show]:
+    """Like `session`, with a Prefect API beside it and progress bars on the error stream."""
+    from flows.progress import watch_progress  # noqa: PLC0415
+    from flows.server import serve_api  # noqa: PLC0415
+    from flows.settings import read_settings  # noqa: PLC0415
+
+    settings = read_settings()
+    os.environ["SCORELAKE_HOME"] = str(settings.home)
+    with serve_api(settings.home) as server, session(as_json=as_json) as show, _show_progress() as progress:
+        waiting = progress.add_task("starting", total=None)
+        import flows.stage  # noqa: F401, PLC0415 - loads while the server starts
+
+        if server is not None:
+            server.wait()
+        progress.remove_task(waiting)
+        with watch_progress(_watch_with(progress)):
+            yield _show_after(progress, show)
+
+
+def _show_progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def _watch_with(progress: Progress) -> Callable[[str, int, int | None], None]:
+    bars: dict[str, TaskID] = {}
+
+    def watch(stage: str, done: int, total: int | None) -> None:
+        if stage not in bars:
+            bars[stage] = progress.add_task(stage)
+        progress.update(bars[stage], completed=done, total=total)
+
+    return watch
+
+
+def _show_after(progress: Progress, show: Show) -> Show:
+    def show_after(receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
+        progress.stop()
+        show(receipt, build_report)
+
+    return show_after
+
+
+def show_nothing_owed(model: str, *, dry_run: bool, as_json: bool) -> bool:
+    """Answer from the ledger alone when nothing is owed, or only the question was asked.
+
+    Returns whether the command is done: a run that owes nothing needs no flow and no server.
+    """
+    from flows.owed import build_report, check_model  # noqa: PLC0415
+    from flows.settings import read_settings  # noqa: PLC0415
+    from scoring.plan import describe_owed, read_owed  # noqa: PLC0415
+
+    check_model(model)
+    owed = read_owed(read_settings().lake, model)
+    if owed.rows and not dry_run:
+        return False
+    with session(as_json=as_json) as show:
+        show(describe_owed(owed), build_report)
+    return True

@@ -1,0 +1,137 @@
+"""The step that compares the newest window of scored comments with the windows before it.
+
+Drawing the samples and keeping the checks belong here; what drift is, and the report, belong to `drift`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from feature_repo.contracts import BIGINT, COMMENT_FEATURES, DOUBLE
+from feature_repo.errors import BadData
+from feature_repo.lake import Lake, quote_name, read_lake, run_transaction, write_lake
+from feature_repo.ledger import Run, append_run
+from scoring.drift import DriftColumns, DriftReport, check_drift
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+
+_SAMPLE: Final = Path(__file__).with_name("sample.sql")
+# Four times the current window: long enough to be typical, short enough to follow the seasons.
+_REFERENCE_WINDOWS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorReceipt:
+    """What a drift check found: the windows compared, the report's file, and Evidently's values as ours."""
+
+    run_id: str
+    model: str
+    reference_from: datetime
+    window_from: datetime
+    window_to: datetime
+    report_path: Path
+    drift: DriftReport
+    seconds: float
+
+
+def monitor_drift(
+    lake: Lake, model: str, *, run_id: str, now: datetime, days: int = 7, sample_rows: int = 4_000
+) -> MonitorReceipt:
+    """Compare features and predictions of the newest `days` of scored comments with the four times before.
+
+    The current window ends with the newest scored comment, so an import of old comments is judged on its
+    own time. Writes one row per column to `monitoring.drift` and the report to `reports/`. Raises `BadData`
+    if either window holds no scored comments.
+    """
+    started = perf_counter()
+    with read_lake(lake) as connection:
+        window_to = _read_end(connection, model)
+        window_from = window_to - timedelta(days=days)
+        reference_from = window_from - timedelta(days=days * _REFERENCE_WINDOWS)
+        reference = _draw(connection, model, reference_from, window_from, sample_rows)
+        current = _draw(connection, model, window_from, window_to, sample_rows)
+    report_path = lake.home / "reports" / f"{run_id}.html"
+    drift = check_drift(reference, current, columns=_COLUMNS, report_path=report_path)
+    receipt = MonitorReceipt(
+        run_id, model, reference_from, window_from, window_to, report_path, drift, perf_counter() - started
+    )
+    _append_checks(lake, receipt, now)
+    return receipt
+
+
+def _list_numeric_features() -> tuple[str, ...]:
+    excluded = {"ingest_seq"}
+    return tuple(
+        name
+        for name, column in COMMENT_FEATURES.columns.items()
+        if column.dtype.type in (BIGINT, DOUBLE) and name not in excluded
+    )
+
+
+_COLUMNS: Final = DriftColumns(numeric=(*_list_numeric_features(), "confidence"), categorical=("label",))
+
+
+def _read_end(connection: "duckdb.DuckDBPyConnection", model: str) -> datetime:
+    current = quote_name(f"scores.{model}_current")
+    row = connection.execute(
+        f"select max(observed_at) from {current} inner join raw.comments using (comment_id, text_id)"  # noqa: S608
+    ).fetchone()
+    if row is None or row[0] is None:
+        raise BadData(f"there are no scored comments of {model} to watch; run `scorelake score {model}` first")
+    end: datetime = row[0]
+    return end + timedelta(microseconds=1)
+
+
+def _draw(
+    connection: "duckdb.DuckDBPyConnection", model: str, window_from: datetime, window_to: datetime, rows: int
+) -> "pd.DataFrame":
+    features = ",\n    ".join(map(_select_feature, _list_numeric_features()))
+    sql = _SAMPLE.read_text().replace("{current}", quote_name(f"scores.{model}_current")).replace("{features}", features)
+    return connection.execute(sql, {"window_from": window_from, "window_to": window_to, "rows": rows}).df()
+
+
+def _select_feature(name: str) -> str:
+    # Counts have heavy tails, in which a distance is noise at any sample size; their logarithms have not.
+    column = f"features.{quote_name(name)}"
+    return f"ln(1 + {column}) as {quote_name(name)}" if name.endswith("_count") else column
+
+
+def _append_checks(lake: Lake, receipt: MonitorReceipt, now: datetime) -> None:
+    shared = (receipt.run_id, receipt.model, now, receipt.window_from, receipt.window_to)
+    rows = [
+        (
+            *shared, check.column, check.kind, check.method, check.score, check.threshold, check.is_drifted,
+            check.reference_rows, check.current_rows, receipt.report_path.name,
+        )
+        for check in receipt.drift.checks
+    ]  # fmt: skip
+
+    def append(connection: "duckdb.DuckDBPyConnection") -> None:
+        if rows:
+            marks = ", ".join("?" for _ in rows[0])
+            connection.executemany(f"insert into monitoring.drift values ({marks})", rows)  # noqa: S608 - marks only
+        append_run(connection, _build_run(receipt, now))
+
+    with write_lake(lake, purpose=f"monitor {receipt.model}") as connection:
+        run_transaction(connection, append)
+
+
+def _build_run(receipt: MonitorReceipt, now: datetime) -> Run:
+    return Run(
+        run_id=receipt.run_id,
+        kind="monitor",
+        model=receipt.model,
+        started_at=now,
+        ended_at=now + timedelta(seconds=receipt.seconds),
+        rows_out=len(receipt.drift.checks),
+        stage_seconds={"compare": receipt.seconds},
+        details={
+            "drifted": receipt.drift.drifted(),
+            "is_alarm": receipt.drift.is_alarm,
+            "skipped": dict(receipt.drift.skipped),
+        },
+    )

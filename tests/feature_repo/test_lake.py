@@ -1,0 +1,134 @@
+import multiprocessing
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from feature_repo.contracts import COMMENTS, LEASES, TABLES, read_sql_types
+from feature_repo.errors import BadData, Unavailable
+from feature_repo.lake import Lake, add_files, migrate_tables, read_lake, run_transaction, write_lake
+
+
+def _hold(home: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
+    with write_lake(Lake(home), purpose="score sentiment"):
+        ready.set()
+        done.wait(30)
+
+
+@pytest.fixture
+def held_lake(lake: Lake):
+    context = multiprocessing.get_context("spawn")
+    ready, done = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(lake.home, ready, done))
+    process.start()
+    assert ready.wait(30)
+    yield lake, process.pid
+    done.set()
+    process.join(30)
+
+
+def test_a_relative_home_is_refused() -> None:
+    with pytest.raises(BadData, match="must be an absolute path, found '.scorelake'"):
+        Lake(Path(".scorelake"))
+
+
+def test_reading_where_no_lake_is_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no lake at .*; make one with `scorelake apply`"), read_lake(Lake(tmp_path)):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_writer_is_told_who_holds_the_lake(held_lake: tuple[Lake, int]) -> None:
+    lake, holder = held_lake
+    expected = f"being written by score sentiment, process {holder} on .*; waited 0:00:01"
+    with pytest.raises(Unavailable, match=expected), write_lake(lake, purpose="mine", wait_seconds=1):
+        pass
+
+
+def test_a_reader_is_not_blocked_by_a_writer(held_lake: tuple[Lake, int]) -> None:
+    lake, _ = held_lake
+    with read_lake(lake) as connection:
+        assert connection.execute("select count(*) from raw.comments").fetchone() == (0,)
+
+
+def test_a_reader_cannot_write(lake: Lake) -> None:
+    with read_lake(lake) as connection, pytest.raises(duckdb.InvalidInputException, match="read-only mode"):
+        connection.execute("delete from raw.comments")
+
+
+def test_the_declarations_are_what_the_catalog_says(lake: Lake) -> None:
+    with read_lake(lake) as connection:
+        rows = connection.execute(
+            "select schema_name || '.' || table_name, column_name, data_type, is_nullable, comment "
+            "from duckdb_columns() where database_name = 'lake'"
+        ).fetchall()
+    found = {(table, column): (kind, nullable, comment) for table, column, kind, nullable, comment in rows}
+    for table in TABLES:
+        for name, sql_type in read_sql_types(table).items():
+            kind, is_nullable, comment = found[str(table.name), name]
+            assert kind.lower().replace("timestamp with time zone", "timestamptz") == sql_type
+            assert is_nullable == table.columns[name].nullable
+            assert comment == table.columns[name].description
+
+
+def test_migrating_again_changes_nothing(lake: Lake) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        assert migrate_tables(connection, TABLES) == ()
+
+
+def test_a_column_that_is_missing_is_added_with_its_comment(lake: Lake) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("alter table raw.comments drop column parent_id")
+        assert migrate_tables(connection, [COMMENTS]) == ("raw.comments",)
+        row = connection.execute(
+            "select comment from duckdb_columns() where table_name = 'comments' and column_name = 'parent_id'"
+        ).fetchone()
+    assert row == (COMMENTS.columns["parent_id"].description,)
+
+
+def test_a_table_of_another_version_is_refused(lake: Lake) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("alter table ops.leases add column colour varchar")
+        with pytest.raises(BadData, match=r"ops.leases was made by another version.*\['colour'\]"):
+            migrate_tables(connection, [LEASES])
+
+
+def test_a_failed_transaction_leaves_nothing(lake: Lake) -> None:
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("insert into ops.leases values ('a', 'r', 'h', 1, now(), now())")
+        raise BadData("stop")
+
+    with write_lake(lake, purpose="test") as connection:
+        with pytest.raises(BadData, match="stop"):
+            run_transaction(connection, work)
+        assert connection.execute("select count(*) from ops.leases").fetchone() == (0,)
+
+
+def test_registered_files_and_rows_are_committed_as_one(lake: Lake) -> None:
+    file = lake.data / "ops" / "leases" / "day=1" / "0.parquet"
+    file.parent.mkdir(parents=True)
+
+    def work(connection: duckdb.DuckDBPyConnection, *, fails: bool) -> None:
+        add_files(connection, "ops.leases", [file])
+        connection.execute("insert into ops.leases values ('b', 'r', 'h', 1, now(), now())")
+        if fails:
+            raise BadData("stop")
+
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute(
+            f"copy (select 'a' as name, 'r' as run_id, 'h' as host, 1::bigint as process_id, "
+            f"now() as acquired_at, now() as expires_at) to '{file}' (format parquet)"
+        )
+        with pytest.raises(BadData, match="stop"):
+            run_transaction(connection, lambda connection: work(connection, fails=True))
+        assert connection.execute("select count(*) from ops.leases").fetchone() == (0,)
+        run_transaction(connection, lambda connection: work(connection, fails=False))
+        assert connection.execute("select name from ops.leases order by name").fetchall() == [("a",), ("b",)]
+
+
+def test_a_lake_that_was_moved_is_read_where_it_lies(lake: Lake, tmp_path: Path) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("insert into ops.leases values ('a', 'r', 'h', 1, now(), now())")
+    moved = lake.home.rename(tmp_path / "moved")
+    with read_lake(Lake(moved)) as connection:
+        assert connection.execute("select name from ops.leases").fetchall() == [("a",)]
