@@ -35,9 +35,7 @@ _NOT_NEGATIVE: Final = pa.Check.ge(0, error="negative")
 _SHARE: Final = pa.Check.in_range(0, 1, error="out_of_range")
 
 
-def _column(
-    dtype: pd.ArrowDtype, description: str, *checks: pa.Check, nullable: bool = False
-) -> pa.Column:
+def _column(dtype: pd.ArrowDtype, description: str, *checks: pa.Check, nullable: bool = False) -> pa.Column:
     return pa.Column(dtype, list(checks), description=description, nullable=nullable)
 
 
@@ -73,12 +71,18 @@ COMMENTS: Final = _table(
     {
         "comment_id": _column(TEXT, "Id of the comment at its source.", _ID),
         "text_id": _column(TEXT, "First 32 hex digits of the SHA-256 of the text."),
-        "channel_id": _column(TEXT, "Channel, if the source told; otherwise resolved through the video.", _ID, nullable=True),
+        "channel_id": _column(
+            TEXT, "Channel, if the source told; otherwise resolved through the video.", _ID, nullable=True
+        ),
         "video_id": _column(TEXT, "Video; null if the source told only a channel.", _ID, nullable=True),
         "parent_id": _column(TEXT, "Comment that this one answers; null for a top-level comment.", _ID, nullable=True),
         "author_id": _column(TEXT, "Keyed hash (HMAC-SHA-256) of the author; null if unknown.", nullable=True),
-        "text": _column(TEXT, "The text as seen, 1 to 10,000 characters.", pa.Check.str_length(1, 10_000, error="length")),
-        "published_at": _column(INSTANT, "When the comment was written (UTC); null if the source does not say.", nullable=True),
+        "text": _column(
+            TEXT, "The text as seen, 1 to 10,000 characters.", pa.Check.str_length(1, 10_000, error="length")
+        ),
+        "published_at": _column(
+            INSTANT, "When the comment was written (UTC); null if the source does not say.", nullable=True
+        ),
         **_OBSERVED_AT,
         **_BATCH,
     },
@@ -148,7 +152,9 @@ QUARANTINE: Final = _table(
         "file": _column(TEXT, "Name of the input file."),
         "position": _column(BIGINT, "Line (CSV, JSONL) or row (Parquet) in the file, from 1."),
         "reasons": _column(TEXTS, "Reason codes: <column>_<what is wrong>."),
-        "payload": _column(TEXT, "The row as a JSON object of its source columns, or {'line': ...} if it could not be split."),
+        "payload": _column(
+            TEXT, "The row as a JSON object of its source columns, or {'line': ...} if it could not be split."
+        ),
         "quarantined_at": _column(INSTANT, "When the row was refused (UTC)."),
         "replayed_batch_id": _column(TEXT, "Batch in which a replay accepted it; null while it waits.", nullable=True),
     },
@@ -192,10 +198,16 @@ CHANNEL_FEATURES: Final = _table(
         **_FEATURE_TIMES,
         "comment_count_1d": _column(BIGINT, "Comments published in the last day and known by then.", _NOT_NEGATIVE),
         "comment_count_7d": _column(BIGINT, "Comments published in the last 7 days and known by then.", _NOT_NEGATIVE),
-        "comment_count_30d": _column(BIGINT, "Comments published in the last 30 days and known by then.", _NOT_NEGATIVE),
+        "comment_count_30d": _column(
+            BIGINT, "Comments published in the last 30 days and known by then.", _NOT_NEGATIVE
+        ),
         "reply_share_7d": _column(DOUBLE, "Replies among them, 0 to 1; null without comments.", _SHARE, nullable=True),
-        "capital_share_7d": _column(DOUBLE, "Mean capital_share of them, 0 to 1; null without comments.", _SHARE, nullable=True),
-        "url_share_7d": _column(DOUBLE, "Share of them with a link, 0 to 1; null without comments.", _SHARE, nullable=True),
+        "capital_share_7d": _column(
+            DOUBLE, "Mean capital_share of them, 0 to 1; null without comments.", _SHARE, nullable=True
+        ),
+        "url_share_7d": _column(
+            DOUBLE, "Share of them with a link, 0 to 1; null without comments.", _SHARE, nullable=True
+        ),
         "subscriber_count": _column(BIGINT, "Last known subscribers; null if unknown or imputed.", nullable=True),
         "channel_view_count": _column(BIGINT, "Last known views; null if unknown or imputed.", nullable=True),
         "video_count": _column(BIGINT, "Last known videos; null if unknown or imputed.", nullable=True),

@@ -50,10 +50,12 @@ class Lake:
 
     @property
     def catalog(self) -> Path:
+        """DuckLake's catalog, a SQLite database."""
         return self.home / "lake" / "catalog.sqlite"
 
     @property
     def data(self) -> Path:
+        """The Parquet files, DuckLake's property."""
         return self.home / "lake" / "data"
 
     @property
@@ -63,6 +65,7 @@ class Lake:
 
     @property
     def lock(self) -> Path:
+        """What a writer locks; who holds it stands beside it."""
         return self.home / "lake" / "writer.lock"
 
 
@@ -151,9 +154,7 @@ def quote_name(name: str) -> str:
 
 
 def _connect(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    )
+    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
     for extension in _EXTENSIONS:
         connection.execute(f"load '{_find_extension(extension)}'")
     connection.execute("set TimeZone = 'UTC'")
@@ -236,7 +237,7 @@ def _describe_holder(holder: Path, waited_seconds: float) -> str:
 
 def _migrate_table(connection: duckdb.DuckDBPyConnection, table: "DataFrameSchema", types: dict[str, str]) -> bool:
     name = str(table.name)
-    schema = name.split(".")[0]
+    schema = name.split(".", maxsplit=1)[0]
     found = _read_columns(connection, name)
     if found == _declared_columns(table, types):
         return False

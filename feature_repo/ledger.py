@@ -47,7 +47,7 @@ def append_run(connection: "duckdb.DuckDBPyConnection", run: Run) -> None:
     }
     columns = ", ".join(quote_name(name) for name in row)
     marks = ", ".join("?" for _ in row)
-    connection.execute(f"insert into ops.runs ({columns}) values ({marks})", list(row.values()))
+    connection.execute(f"insert into ops.runs ({columns}) values ({marks})", list(row.values()))  # noqa: S608 - our names
 
 
 def read_data_version(connection: "duckdb.DuckDBPyConnection") -> int:
@@ -56,7 +56,8 @@ def read_data_version(connection: "duckdb.DuckDBPyConnection") -> int:
     Also counts batches that were reverted: a number is never given twice.
     """
     return _read_number(
-        connection, "select max(data_version) from ops.runs where kind in ('ingest', 'replay', 'revert') and outcome = 'done'"
+        connection,
+        "select max(data_version) from ops.runs where kind in ('ingest', 'replay', 'revert') and outcome = 'done'",
     )
 
 

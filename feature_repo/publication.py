@@ -74,9 +74,7 @@ def _place(lake: Lake, table: str, publication: Publication) -> list[Path]:
 
 def _remove_orphans(connection: "duckdb.DuckDBPyConnection", lake: Lake, table: str) -> None:
     folders = {folder.name: folder for folder in _folder(lake, table).glob("*=*/*") if folder.is_dir()}
-    known = connection.execute(
-        "select run_id from ops.runs where list_contains(?, run_id)", [list(folders)]
-    ).fetchall()
+    known = connection.execute("select run_id from ops.runs where list_contains(?, run_id)", [list(folders)]).fetchall()
     for run_id in folders.keys() - {run_id for (run_id,) in known}:
         shutil.rmtree(folders[run_id])
 

@@ -17,7 +17,7 @@ Kind = Literal["comments", "videos", "channels", "labels"]
 
 
 @flow(name="ingest", flow_run_name="ingest-{kind}", log_prints=False)
-def ingest(  # noqa: PLR0913 - the fields of the form in the Prefect UI
+def ingest(
     kind: Kind,
     paths: list[str],
     *,
@@ -60,9 +60,7 @@ def ingest(  # noqa: PLR0913 - the fields of the form in the Prefect UI
 
 
 def _ingest(stage: Stage, request: IngestRequest) -> IngestReceipt:
-    return ingest_files(
-        stage.lake, request, on_progress=lambda rows: report_progress(f"read {request.kind}", rows)
-    )
+    return ingest_files(stage.lake, request, on_progress=lambda rows: report_progress(f"read {request.kind}", rows))
 
 
 def _tell_and_check(stage: Stage, receipt: IngestReceipt) -> IngestReceipt:

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
+from feature_repo.retrieval import apply_definitions, is_applied
 from prefect import flow
 
 from feature_repo.features.materialize import MaterializeReceipt, materialize_features
-from feature_repo.retrieval import apply_definitions, is_applied
 from flows.report import Report
 from flows.stage import begin_stage, prepare_lake, run_step, tell
 

@@ -130,9 +130,7 @@ def write_sample(sample: Sample, folder: Path) -> SampleFiles:
     span = sample.span
     channels = sample_history.build_channels(_stream(sample, "channels"))
     videos = sample_history.build_videos(channels, span, rng=_stream(sample, "videos"))
-    comments = sample_history.build_comments(
-        sample.comments, videos, span=span, rng=_stream(sample, "comments")
-    )
+    comments = sample_history.build_comments(sample.comments, videos, span=span, rng=_stream(sample, "comments"))
     lines, malformed = _lines_by_day(sample, comments)
     labels = _labels_by_day(sample, comments)
     return SampleFiles(
@@ -197,9 +195,7 @@ _MALFORMED: tuple[Callable[[Row], str], ...] = (
 
 def _labels_by_day(sample: Sample, comments: Sequence[Comment]) -> dict[date, list[Label]]:
     labels: dict[date, list[Label]] = {day: [] for day in sample.on_days}
-    for label in build_labels(
-        comments, sample.labelled_share, span=sample.span, rng=_stream(sample, "labels")
-    ):
+    for label in build_labels(comments, sample.labelled_share, span=sample.span, rng=_stream(sample, "labels")):
         labels[label.labelled_at.date()].append(label)
     return labels
 
@@ -210,17 +206,13 @@ def _write_day(folder: Path, day: date, lines: Sequence[str], labels: Sequence[L
     return DayFiles(
         day=day,
         comments=comments,
-        sentiment_labels=_write_labels(
-            folder / f"labels-sentiment-{day}.csv", labels, lambda label: label.sentiment
-        ),
+        sentiment_labels=_write_labels(folder / f"labels-sentiment-{day}.csv", labels, lambda label: label.sentiment),
         spam_labels=_write_labels(folder / f"labels-spam-{day}.csv", labels, lambda label: label.spam),
     )
 
 
 def _write_labels(path: Path, labels: Sequence[Label], answer: Callable[[Label], str]) -> Path:
-    rows = [
-        (label.comment_id, answer(label), as_instant(label.labelled_at), label.labeller) for label in labels
-    ]
+    rows = [(label.comment_id, answer(label), as_instant(label.labelled_at), label.labeller) for label in labels]
     return _write_table(path, ("comment_id", "label", "labelled_at", "labeller"), rows)
 
 

@@ -21,6 +21,7 @@ REPLY_SHARE = 0.16
 CAMPAIGN_SHARE = 0.25  # of spam: the very text that others post too
 
 _VIDEOS_BEFORE, _VIDEOS_DURING = 4, 3  # per channel; one more follows in the drifting week
+_DAY = timedelta(days=1)
 _FIRST_COMMENT_DAYS = 0.01  # after the video, so the video is always known before its comments
 _HOUR_WEIGHTS = (3, 2, 2, 1, 1, 1, 2, 3, 4, 4, 4, 5, 6, 6, 5, 5, 6, 7, 8, 9, 10, 9, 7, 5)
 _DAY_WEIGHTS = (10, 10, 10, 10, 11, 14, 14)  # from Monday
@@ -106,9 +107,7 @@ def _channel(described: dict[str, Any], rng: Random) -> Channel:
 
 def build_videos(channels: Sequence[Channel], span: Span, *, rng: Random) -> tuple[Video, ...]:
     """Eight videos per channel: four older than the span, three new, one on the drifting week's news."""
-    return tuple(
-        _video(channel, at, span=span, rng=rng) for channel in channels for at in _premieres(span, rng)
-    )
+    return tuple(_video(channel, at, span=span, rng=rng) for channel in channels for at in _premieres(span, rng))
 
 
 def _premieres(span: Span, rng: Random) -> Iterator[datetime]:
@@ -145,9 +144,7 @@ def build_comments(count: int, videos: Sequence[Video], *, span: Span, rng: Rand
     """
     by_channel = [list(group) for _, group in groupby(videos, key=lambda video: video.channel.channel_id)]
     weights = [group[0].channel.weight for group in by_channel]
-    threads = _Threads(
-        {is_drifting: _campaigns(videos, rng, is_drifting=is_drifting) for is_drifting in (False, True)}
-    )
+    threads = _Threads({is_drifting: _campaigns(videos, rng, is_drifting=is_drifting) for is_drifting in (False, True)})
     return tuple(
         _comment(
             at,
@@ -163,15 +160,14 @@ def build_comments(count: int, videos: Sequence[Video], *, span: Span, rng: Rand
 def _moments(count: int, span: Span, *, rng: Random) -> list[datetime]:
     hours = range(int((span.end_at - span.start_at) / timedelta(hours=1)))
     weights = [
-        _HOUR_WEIGHTS[hour % 24] * _DAY_WEIGHTS[(span.start_at + timedelta(hours=hour)).weekday()]
-        for hour in hours
+        _HOUR_WEIGHTS[hour % 24] * _DAY_WEIGHTS[(span.start_at + timedelta(hours=hour)).weekday()] for hour in hours
     ]
     seconds = sorted(hour * 3600 + rng.randrange(3600) for hour in rng.choices(hours, weights, k=count))
     return [span.start_at + timedelta(seconds=second) for second in seconds]
 
 
 def _choose_video(videos: Sequence[Video], at: datetime, *, rng: Random) -> Video:
-    ages_days = [(at - video.published_at) / timedelta(days=1) for video in videos]
+    ages_days = [(at - video.published_at) / _DAY for video in videos]
     weights = [
         video.pull * max(0.06, exp(-age / 6)) if age > _FIRST_COMMENT_DAYS else 0.0
         for video, age in zip(videos, ages_days, strict=True)
@@ -193,12 +189,8 @@ def _comment(at: datetime, video: Video, *, span: Span, threads: _Threads, rng: 
         comment_id=comment_id,
         parent_id=parent_id,
         video=video,
-        author=sample_text.write_handle(
-            int((90 if is_spam else 6000) * rng.random() ** 2) + 10_000 * is_spam
-        ),
-        text=rng.choice(threads.campaigns[voice.is_drifting])
-        if is_campaign
-        else sample_text.write_text(voice, rng),
+        author=sample_text.write_handle(int((90 if is_spam else 6000) * rng.random() ** 2) + 10_000 * is_spam),
+        text=rng.choice(threads.campaigns[voice.is_drifting]) if is_campaign else sample_text.write_text(voice, rng),
         mood=voice.mood,
         published_at=at,
         seen_at=_first_seen_at(at, span, rng=rng),
@@ -215,9 +207,7 @@ def _voice(channel: Channel, rng: Random, *, is_drifting: bool) -> Voice:
     if rng.random() < channel.spam_share * (_DRIFT_SPAM if is_drifting else 1):
         return Voice(SPAM, "en", channel.topic, is_drifting)
     factors = _DRIFT_MOODS if is_drifting else (1, 1, 1)
-    mood = rng.choices(
-        MOODS, [weight * factor for weight, factor in zip(channel.moods, factors, strict=True)]
-    )[0]
+    mood = rng.choices(MOODS, [weight * factor for weight, factor in zip(channel.moods, factors, strict=True)])[0]
     return Voice(mood, sample_text.pick_weighted(channel.languages, rng), channel.topic, is_drifting)
 
 

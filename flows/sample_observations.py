@@ -77,9 +77,7 @@ def build_comment_rows(comments: Sequence[Comment], span: Span, *, rng: Random) 
     for comment in comments:
         replied_at[comment.parent_id].append(comment.published_at)
     rows = [
-        _blur_channel(
-            _comment_row(comment, text, at, bisect_right(replied_at.get(comment.comment_id, ()), at)), rng
-        )
+        _blur_channel(_comment_row(comment, text, at, bisect_right(replied_at.get(comment.comment_id, ()), at)), rng)
         for comment in comments
         for at, text in _observations(comment, rng)
         if at < span.end_at
@@ -105,7 +103,7 @@ def _comment_row(comment: Comment, text: str, at: datetime, reply_count: int) ->
         "channel_id": comment.video.channel.channel_id,
         "video_id": comment.video.video_id,
         "parent_id": comment.parent_id,
-        "author": comment.author,
+        "author_id": comment.author,
         "text": text,
         "published_at": as_instant(comment.published_at),
         "observed_at": as_instant(at),
@@ -230,9 +228,7 @@ def _label(comment: Comment, rng: Random) -> Label:
     is_called_spam = (comment.mood == SPAM) != (rng.random() < SPAM_NOISE)
     return Label(
         comment_id=comment.comment_id,
-        sentiment=rng.choice([other for other in MOODS if other != mood])
-        if rng.random() < SENTIMENT_NOISE
-        else mood,
+        sentiment=rng.choice([other for other in MOODS if other != mood]) if rng.random() < SENTIMENT_NOISE else mood,
         spam=SPAM if is_called_spam else "ham",
         labelled_at=comment.seen_at + _LABEL_DELAY * rng.random(),
         labeller=rng.choice(_LABELLERS),

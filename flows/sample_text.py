@@ -158,9 +158,7 @@ def _finish(text: str, rng: Random) -> str:
 
 def _say_more(text: str, voice: Voice, rng: Random) -> str:
     """One to many further sentences in the same mood: a few comments are very long."""
-    further = [
-        _finish(_sentence(voice, is_news=False, rng=rng), rng) for _ in range(int(rng.paretovariate(1.5)))
-    ]
+    further = [_finish(_sentence(voice, is_news=False, rng=rng), rng) for _ in range(int(rng.paretovariate(1.5)))]
     return " ".join((text, *further[:40]))
 
 

@@ -42,6 +42,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def lake(self) -> Lake:
+        """The lake that all of this is about."""
         return Lake(self.home, memory_limit=self.memory_limit)
 
     def read_author_key(self) -> bytes:
@@ -79,7 +80,8 @@ def _check_names() -> None:
 def _make_author_key(file: Path) -> str:
     key = secrets.token_hex(32)
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode=0o600)
-    with os.fdopen(descriptor, "w") as target:
-        target.write(f"# Key of the author hash. Keep it: without it an author cannot be found again.\n{_PREFIX}AUTHOR_KEY={key}\n")
+    descriptor = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, mode=0o600)
+    with os.fdopen(descriptor, "a") as target:
+        target.write("# Key of the author hash. Keep it: without it an author cannot be found again.\n")
+        target.write(f"{_PREFIX}AUTHOR_KEY={key}\n")
     return key

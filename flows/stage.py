@@ -42,6 +42,7 @@ class Stage:
 
     @property
     def lake(self) -> Lake:
+        """The lake the run works on."""
         return self.settings.lake
 
 

@@ -68,7 +68,10 @@ def build_report(status: Status) -> Report:
     )
     runs = Grid(
         ("run", "model", "started (UTC)", "outcome", "rows"),
-        tuple((kind, model, f"{at:%Y-%m-%d %H:%M:%S}", outcome, rows) for kind, model, at, outcome, rows in status.last_runs),
+        tuple(
+            (kind, model, f"{at:%Y-%m-%d %H:%M:%S}", outcome, rows)
+            for kind, model, at, outcome, rows in status.last_runs
+        ),
         title="last runs",
     )
     return Report("Status", facts, (models, runs))

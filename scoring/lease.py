@@ -26,8 +26,8 @@ def take_lease(connection: "duckdb.DuckDBPyConnection", name: str, *, run_id: st
     ).fetchone()
     if row is not None and _is_alive(host=row[1], process_id=row[2], expires_at=row[4], now=now):
         raise Unavailable(
-            f"{name} is being worked on by run {row[0]}, process {row[2]} on {row[1]}, since {row[3]:%Y-%m-%d %H:%M:%S} UTC; "
-            "it will do the owed work. Try again when it has finished."
+            f"{name} is being worked on by run {row[0]}, process {row[2]} on {row[1]}, "
+            f"since {row[3]:%Y-%m-%d %H:%M:%S} UTC; it will do the owed work. Try again when it has finished."
         )
     connection.execute("delete from ops.leases where name = ?", [name])
     connection.execute(
@@ -38,7 +38,10 @@ def take_lease(connection: "duckdb.DuckDBPyConnection", name: str, *, run_id: st
 
 def holds_lease(connection: "duckdb.DuckDBPyConnection", name: str, run_id: str) -> bool:
     """Whether the run still holds the lease; rechecked under the lock before anything is published."""
-    return connection.execute("select 1 from ops.leases where name = ? and run_id = ?", [name, run_id]).fetchone() is not None
+    return (
+        connection.execute("select 1 from ops.leases where name = ? and run_id = ?", [name, run_id]).fetchone()
+        is not None
+    )
 
 
 def release_lease(connection: "duckdb.DuckDBPyConnection", name: str, run_id: str) -> None:

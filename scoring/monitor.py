@@ -90,7 +90,9 @@ def _draw(
     connection: "duckdb.DuckDBPyConnection", model: str, window_from: datetime, window_to: datetime, rows: int
 ) -> "pd.DataFrame":
     features = ",\n    ".join(map(_select_feature, _list_numeric_features()))
-    sql = _SAMPLE.read_text().replace("{current}", quote_name(f"scores.{model}_current")).replace("{features}", features)
+    sql = (
+        _SAMPLE.read_text().replace("{current}", quote_name(f"scores.{model}_current")).replace("{features}", features)
+    )
     return connection.execute(sql, {"window_from": window_from, "window_to": window_to, "rows": rows}).df()
 
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from feature_repo.retrieval import build_spine, compile_features
+
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_materialized_version, read_watermark
-from feature_repo.retrieval import build_spine, compile_features
 
 if TYPE_CHECKING:
     import duckdb
-
     from training.registry import ModelVersion
 
 
@@ -56,14 +56,17 @@ class ScorePlan:
 
     @property
     def started(self) -> datetime:
+        """When the run began (UTC)."""
         return datetime.fromisoformat(self.started_at)
 
     @property
     def lease(self) -> str:
+        """Name of the lease that the run needs."""
         return f"{self.owed.model}/{self.owed.role}"
 
     @property
     def staging(self) -> Path:
+        """Where the partitions' files wait for publication."""
         return Lake(Path(self.home)).staging / self.run_id
 
 
@@ -92,7 +95,9 @@ def read_owed(lake: Lake, model: str, *, role: str = "production") -> Owed:
         return _read_owed(connection, model, role)
 
 
-def build_plan(lake: Lake, version: "ModelVersion", owed: Owed, *, run_id: str, started_at: datetime, partition_rows: int) -> ScorePlan:
+def build_plan(
+    lake: Lake, version: "ModelVersion", owed: Owed, *, run_id: str, started_at: datetime, partition_rows: int
+) -> ScorePlan:
     """Cut the owed rows into partitions of about `partition_rows` by a stable hash of the comment."""
     staging = lake.staging / run_id
     service = version.descriptor["service"]["name"]

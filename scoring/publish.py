@@ -53,7 +53,7 @@ def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id:
     rows = _CURRENT.read_text().replace("{history}", history).replace("{current}", current)
     connection.execute(f"create or replace temporary table refreshed as {rows}", {"run_id": run_id})
     connection.execute(f"delete from {current} where comment_id in (select comment_id from refreshed)")  # noqa: S608
-    connection.execute(f"insert into {current} by name from refreshed")  # noqa: S608 - quoted names only
+    connection.execute(f"insert into {current} by name from refreshed")
     connection.execute("drop table refreshed")
 
 
@@ -75,7 +75,8 @@ def _build_run(
     stage_seconds: Mapping[str, float],
 ) -> Run:
     worker_seconds = {
-        f"worker_{stage}": sum(receipt.seconds.get(stage, 0.0) for receipt in receipts) for stage in ("read", "predict", "write")
+        f"worker_{stage}": sum(receipt.seconds.get(stage, 0.0) for receipt in receipts)
+        for stage in ("read", "predict", "write")
     }
     return Run(
         run_id=plan.run_id,

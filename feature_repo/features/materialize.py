@@ -62,9 +62,7 @@ def read_text_features_sql() -> str:
     return (_HERE / "text.sql").read_text()
 
 
-def _stage_features(
-    connection: "duckdb.DuckDBPyConnection", staging: Path, above: int, upto: int
-) -> dict[str, int]:
+def _stage_features(connection: "duckdb.DuckDBPyConnection", staging: Path, above: int, upto: int) -> dict[str, int]:
     staging.mkdir(parents=True)
     bounds = {"above": above, "upto": upto}
     text_sql = (_HERE / "comment_features.sql").read_text().replace("{text_features}", read_text_features_sql())
@@ -87,9 +85,7 @@ def _make_new_comment_features_visible(connection: "duckdb.DuckDBPyConnection", 
 def _copy(connection: "duckdb.DuckDBPyConnection", sql: str, file: Path, bounds: dict[str, int]) -> int:
     used = {name: bound for name, bound in bounds.items() if f"${name}" in sql}
     target = str(file).replace("'", "''")
-    copied = connection.execute(
-        f"copy ({sql}) to '{target}' (format parquet, compression zstd)", used
-    ).fetchone()
+    copied = connection.execute(f"copy ({sql}) to '{target}' (format parquet, compression zstd)", used).fetchone()
     return int(copied[0]) if copied else 0
 
 

@@ -84,9 +84,7 @@ def _append_labels(connection: "duckdb.DuckDBPyConnection", stamp: Stamp) -> App
     return Appended(arrived, labels, conflicting, labels, labels)
 
 
-def _append_observations(
-    connection: "duckdb.DuckDBPyConnection", stamp: Stamp, table: "DataFrameSchema"
-) -> Appended:
+def _append_observations(connection: "duckdb.DuckDBPyConnection", stamp: Stamp, table: "DataFrameSchema") -> Appended:
     columns = tuple(name for name in table.columns if name not in _BATCH_COLUMNS)
     key, values = columns[0], tuple(name for name in columns[1:] if not name.endswith("observed_at"))
     told_instants = [name for name in ("observed_at", "published_at") if name in columns]

@@ -8,7 +8,7 @@ elsewhere.
 import hmac
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -21,16 +21,32 @@ _PERSONAL_COLUMN: Final = re.compile(_PERSONAL_WORDS, re.IGNORECASE)
 _PERSONAL_KEY: Final = re.compile(rf'"[^"]*(?:{_PERSONAL_WORDS})[^"]*"\s*:', re.IGNORECASE)
 
 
-def hash_author(key: bytes, author: str) -> str:
-    """Keyed hash of an author: `hmac:` and the first 32 hex digits of HMAC-SHA-256 (RFC 2104).
+class AuthorHasher:
+    """Keyed hash of authors: `hmac:` and the first 32 hex digits of HMAC-SHA-256 (RFC 2104).
 
-    White space around the author does not count. A blank author stays blank, and what is already such a
-    hash stays as it is.
+    Parameters
+    ----------
+    key
+        Key of the hash; whoever has it can tell which hash is whose.
     """
-    author = author.strip()
-    if not author or _HASHED.fullmatch(author):
-        return author
-    return "hmac:" + hmac.digest(key, author.encode(), "sha256").hex()[:32]
+
+    __slots__ = ("_prepared",)
+
+    def __init__(self, key: bytes) -> None:
+        self._prepared = hmac.new(key, digestmod="sha256")
+
+    def hash_author(self, author: str) -> str:
+        """The hash of an author.
+
+        White space around the author does not count. A blank author stays blank, and what is already
+        such a hash stays as it is.
+        """
+        author = author.strip()
+        if not author or (author.startswith("hmac:") and _HASHED.fullmatch(author)):
+            return author
+        keyed = self._prepared.copy()
+        keyed.update(author.encode())
+        return "hmac:" + keyed.hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +55,15 @@ class AuthorHider:
 
     Parameters
     ----------
-    key
-        Key of the hash.
+    hasher
+        What they are replaced by.
     author_columns
         Source columns that hold an author.
     other_columns
         Source columns that are known to hold something else, whatever their name sounds like.
     """
 
-    key: bytes = field(repr=False)
+    hasher: AuthorHasher
     author_columns: frozenset[str]
     other_columns: frozenset[str]
 
@@ -59,7 +75,7 @@ class AuthorHider:
         columns
             Columns of the file; None if they differ from row to row.
         """
-        has_author = bool(self.author_columns if columns is None else self._find_personal(columns))
+        has_author = bool(self.author_columns if columns is None else self._sort_columns(columns)[0])
         for row in rows:
             yield self._hide_in_line(row, has_author=has_author) if row.fault else self._hide_in_row(row)
 
@@ -70,36 +86,37 @@ class AuthorHider:
         return row._replace(keys=("line", "note"), values=(None, note))
 
     def _hide_in_row(self, row: RawRow) -> RawRow:
-        places = [*self._find_personal(row.keys), *self._find_personal_json(row)]
-        if not places:
+        places, unknown = self._sort_columns(row.keys)
+        if not places and not unknown:
             return row
         values = list(row.values)
         for place in places:
-            value = values[place]
-            values[place] = value and hash_author(self.key, value)
-        return row._replace(values=tuple(values))
+            values[place] = self._hash(values[place])
+        for place in unknown:
+            if _is_personal_json(values[place]):
+                values[place] = self._hash(values[place])
+        return RawRow(row.position, row.keys, tuple(values))
 
-    def _find_personal(self, columns: tuple[str, ...]) -> tuple[int, ...]:
-        return _find_personal(columns, self.author_columns, self.other_columns)
+    def _hash(self, value: str | None) -> str | None:
+        return value and self.hasher.hash_author(value)
 
-    def _find_personal_json(self, row: RawRow) -> list[int]:
-        return [
-            place
-            for place, value in enumerate(row.values)
-            if value
-            and value.startswith(("{", "["))
-            and row.keys[place] not in self.other_columns
-            and _PERSONAL_KEY.search(value)
-        ]
+    def _sort_columns(self, columns: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return _sort_columns(columns, self.author_columns, self.other_columns)
 
 
 @lru_cache(maxsize=1024)
-def _find_personal(
+def _sort_columns(
     columns: tuple[str, ...], author_columns: frozenset[str], other_columns: frozenset[str]
-) -> tuple[int, ...]:
-    """Places of the columns that hold an author, or sound as if they did and are not known better."""
-    return tuple(
-        place
-        for place, column in enumerate(columns)
-        if column in author_columns or (column not in other_columns and _PERSONAL_COLUMN.search(column))
-    )
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Places of the columns that hold an author or sound as if they did, and of those nothing is known of."""
+    personal, unknown = [], []
+    for place, column in enumerate(columns):
+        if column in author_columns or (column not in other_columns and _PERSONAL_COLUMN.search(column)):
+            personal.append(place)
+        elif column not in other_columns:
+            unknown.append(place)
+    return tuple(personal), tuple(unknown)
+
+
+def _is_personal_json(value: str | None) -> bool:
+    return value is not None and value.startswith(("{", "[")) and bool(_PERSONAL_KEY.search(value))

@@ -134,9 +134,7 @@ def enter_batch(
         clock.end_stage("check")
         with write_lake(lake, purpose=f"ingest of {batch.kind}, run {batch.run_id}") as connection:
             migrate_tables(connection, TABLES)
-            return run_transaction(
-                connection, lambda open_: _write_batch(open_, batch, candidates, rows_read, clock)
-            )
+            return run_transaction(connection, lambda open_: _write_batch(open_, batch, candidates, rows_read, clock))
 
 
 class _Clock:
@@ -167,9 +165,7 @@ def _write_batch(
     receipt = _build_receipt(batch, candidates, rows_read, appended, version)
     receipt = replace(receipt, stage_seconds=dict(clock.seconds))
     ledger.append_run(connection, _build_run(batch, receipt))
-    _log.info(
-        "batch=%s kind=%s rows=%d seconds=%.3f", batch.run_id, batch.kind, receipt.rows_accepted, receipt.seconds
-    )
+    _log.info("batch=%s kind=%s rows=%d seconds=%.3f", batch.run_id, batch.kind, receipt.rows_accepted, receipt.seconds)
     return receipt
 
 

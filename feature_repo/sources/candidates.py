@@ -57,7 +57,10 @@ def build_candidates(
 @contextmanager
 def _open_workspace(lake: Lake, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of its own without any lake, which spills into the folder."""
-    config = {"temp_directory": str(folder), "autoinstall_known_extensions": False}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "temp_directory": str(folder),
+        "autoinstall_known_extensions": False,
+    }
     with duckdb.connect(config=config) as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute("set preserve_insertion_order = false")

@@ -114,10 +114,14 @@ class _Feed:
 
     def has_more(self) -> bool:
         """Begin a record; False at the end of the file."""
-        self.taken, self._size = [], 0
+        self.taken = []
+        self._size = 0
         if not self._waiting:
-            self._waiting.extend(line for line in [next(self._lines, None)] if line)
-        return bool(self._waiting)
+            line = next(self._lines, None)
+            if line is None:
+                return False
+            self._waiting.append(line)
+        return True
 
     def rewind(self) -> None:
         self._waiting.extendleft(reversed(self.taken[1:]))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake
-from feature_repo.sources.authors import AuthorHider
+from feature_repo.sources.authors import AuthorHasher, AuthorHider
 from feature_repo.sources.batches import Batch, IngestReceipt, enter_batch
 from feature_repo.sources.kinds import KINDS
 from feature_repo.sources.mapping import ColumnSource, SourceMapping
@@ -98,7 +98,7 @@ def ingest_files(lake: Lake, request: IngestRequest, *, on_progress: Progress | 
         columns_ignored=find_ignored_columns(sources, columns.values()),
     )
     files = (
-        (source.name, hider.hide_authors(read_rows(source), None if source.is_jsonl else source.columns))
+        (source.name, hider.hide_authors(read_rows(source), source.columns if source.has_header else None))
         for source in sources
     )
     return enter_batch(lake, batch, files, on_progress)
@@ -109,7 +109,7 @@ def build_hider(columns: Mapping[str, ColumnSource], author_key: bytes) -> Autho
     author = columns.get("author_id")
     author_columns = frozenset(author.read_columns if author else ())
     others = {source.column for name, source in columns.items() if name != "author_id"}
-    return AuthorHider(author_key, author_columns, frozenset(name for name in others if name is not None))
+    return AuthorHider(AuthorHasher(author_key), author_columns, frozenset(name for name in others if name is not None))
 
 
 def check_columns(source: Source, kind: str, columns: Mapping[str, ColumnSource]) -> None:
@@ -118,11 +118,9 @@ def check_columns(source: Source, kind: str, columns: Mapping[str, ColumnSource]
     In JSONL a key may be absent from any object, so that only the columns without which no row is good
     are looked for, in the first objects.
     """
-    if source.is_jsonl:
+    if not source.has_header:
         columns = {name: columns[name] for name in KINDS[kind].required_columns if source.columns}
-    needed = {
-        column for mapped in columns.values() if not mapped.is_optional for column in mapped.read_columns
-    }
+    needed = {column for mapped in columns.values() if not mapped.is_optional for column in mapped.read_columns}
     missing = sorted(needed - set(source.columns))
     if missing:
         raise BadData(

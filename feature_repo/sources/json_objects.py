@@ -45,7 +45,7 @@ def _build_object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _refuse_constant(name: str) -> None:
+def _refuse_constant(_name: str) -> None:
     raise _BrokenObjectError("line_not_json")
 
 

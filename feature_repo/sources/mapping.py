@@ -184,6 +184,4 @@ def _build_canonical() -> SourceMapping:
 
 def _build_identity(kind: str) -> dict[str, dict[str, object]]:
     required = KINDS[kind].required_columns
-    return {
-        column: {"column": column, "is_optional": column not in required} for column in KINDS[kind].columns
-    }
+    return {column: {"column": column, "is_optional": column not in required} for column in KINDS[kind].columns}

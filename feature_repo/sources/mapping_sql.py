@@ -6,7 +6,7 @@ the macros used here are declared in `reading.sql`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from feature_repo.sources.mapping import ColumnSource
 
 _SELECT: Final = (Path(__file__).parent / "candidates.sql").read_text(encoding="utf-8")
 # YouTube went online in 2005; a clock that is ahead of ours by less than a day is no reason to refuse a row.
-_EARLIEST: Final = datetime(2005, 1, 1, tzinfo=timezone.utc)
+_EARLIEST: Final = datetime(2005, 1, 1, tzinfo=UTC)
 _TOLERANCE: Final = timedelta(days=1)
 # Fractions of a second have several spellings, so that such a time cannot be compared with its format.
 _FRACTIONS: Final = ("%f", "%g", "%n")
@@ -65,8 +65,7 @@ def build_select(
     if "task" in told:
         told["task"] = f"coalesce({told['task']}, {parameters.bind(task)}::varchar)"
     readings = {
-        name: _build_reading(name, sql_type, columns.get(name), parameters)
-        for name, sql_type in kind.columns.items()
+        name: _build_reading(name, sql_type, columns.get(name), parameters) for name, sql_type in kind.columns.items()
     }
     reading_reasons = [pair for reading in readings.values() for pair in reading.reasons.items()]
     rules = kind.build_rules() | _build_time_rules(kind.columns, now, parameters)
@@ -84,10 +83,14 @@ def _build_told(name: str, source: ColumnSource | None, parameters: Parameters) 
     if source is None:
         return "null::varchar"
     told = _build_origin(source, parameters)
-    null_values = f"{parameters.bind(list(source.null_values))}::varchar[]"
+    if source.null_values:
+        told = f"tell_unless({told}, {parameters.bind(list(source.null_values))}::varchar[])"
     if name in _AS_SEEN:
-        return f"tell_as_seen({told}, {null_values})"
-    return f"tell({told}, {null_values}, {parameters.bind(source.prefix)}, {parameters.bind(source.suffix)})"
+        return f"tell_as_seen({told})"
+    told = f"tell({told})"
+    if source.prefix or source.suffix:
+        told = f"{parameters.bind(source.prefix)} || {told} || {parameters.bind(source.suffix)}"
+    return told
 
 
 def _build_origin(source: ColumnSource, parameters: Parameters) -> str:

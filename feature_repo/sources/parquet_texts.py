@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import pyarrow as arrow
-import pyarrow.compute as compute
+import pyarrow as pa
+from pyarrow import compute
 
 
-def read_texts(batch: arrow.RecordBatch) -> Iterator[tuple[tuple[str | None, ...], str | None]]:
+def read_texts(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str | None, ...], str | None]]:
     """Each row's values as texts in the order of its columns, and its fault if a text is not readable.
 
     Null and NaN are null, whole floats lose their fraction, timestamps are ISO 8601 with the zone if they
@@ -21,8 +21,8 @@ def read_texts(batch: arrow.RecordBatch) -> Iterator[tuple[tuple[str | None, ...
         yield tuple(_decode(value) for value in values), _find_fault(values)
 
 
-def _cast_to_texts(column: arrow.Array) -> list[str | bytes | None]:
-    if arrow.types.is_dictionary(column.type):
+def _cast_to_texts(column: pa.Array) -> list[str | bytes | None]:
+    if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     for is_type, cast in _CASTS:
         if is_type(column.type):
@@ -30,17 +30,17 @@ def _cast_to_texts(column: arrow.Array) -> list[str | bytes | None]:
     return [None if value is None else str(value) for value in column.to_pylist()]
 
 
-def _cast_texts(column: arrow.Array) -> list[str | bytes | None]:
+def _cast_texts(column: pa.Array) -> list[str | bytes | None]:
     try:
-        column = column.cast(arrow.string())
+        column = column.cast(pa.string())
         column.validate(full=True)  # writers may have stored bytes that are not UTF-8
-    except arrow.ArrowInvalid:
-        return list(column.cast(arrow.binary()).to_pylist())
+    except pa.ArrowInvalid:
+        return list(column.cast(pa.binary()).to_pylist())
     return list(column.to_pylist())
 
 
-def _cast_floats(column: arrow.Array) -> list[str | bytes | None]:
-    column = compute.if_else(compute.is_nan(column), None, column.cast(arrow.float64()))
+def _cast_floats(column: pa.Array) -> list[str | bytes | None]:
+    column = compute.if_else(compute.is_nan(column), None, column.cast(pa.float64()))
     return [None if value is None else _write_float(value) for value in column.to_pylist()]
 
 
@@ -48,29 +48,28 @@ def _write_float(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def _cast_plainly(column: arrow.Array) -> list[str | bytes | None]:
-    return list(column.cast(arrow.string()).to_pylist())
+def _cast_plainly(column: pa.Array) -> list[str | bytes | None]:
+    return list(column.cast(pa.string()).to_pylist())
 
 
-def _cast_nested(column: arrow.Array) -> list[str | bytes | None]:
+def _cast_nested(column: pa.Array) -> list[str | bytes | None]:
     values = column.to_pylist()
     return [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in values]
 
 
-def _is_text(kind: arrow.DataType) -> bool:
-    types = arrow.types
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
     return any(
-        is_type(kind)
-        for is_type in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+        is_type(kind) for is_type in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
     )
 
 
-_CASTS: Final[tuple[tuple[Callable[[arrow.DataType], bool], Callable[[Any], list[str | bytes | None]]], ...]] = (
+_CASTS: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], list[str | bytes | None]]], ...]] = (
     (_is_text, _cast_texts),
-    (arrow.types.is_floating, _cast_floats),
-    (arrow.types.is_nested, _cast_nested),
-    (arrow.types.is_temporal, _cast_plainly),
-    (arrow.types.is_boolean, _cast_plainly),
+    (pa.types.is_floating, _cast_floats),
+    (pa.types.is_nested, _cast_nested),
+    (pa.types.is_temporal, _cast_plainly),
+    (pa.types.is_boolean, _cast_plainly),
 )
 
 

@@ -13,8 +13,8 @@ from os.path import commonpath
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-import pyarrow as arrow
-import pyarrow.parquet as parquet
+import pyarrow as pa
+from pyarrow import parquet
 
 from feature_repo.errors import BadData
 from feature_repo.sources.csv_records import SHOWN_CHARS, Line, read_lines, read_records
@@ -54,8 +54,9 @@ class Source:
     columns: tuple[str, ...]
 
     @property
-    def is_jsonl(self) -> bool:
-        return self.path.suffix.lower() in (".jsonl", ".ndjson")
+    def has_header(self) -> bool:
+        """Whether every row has the file's columns."""
+        return self.path.suffix.lower() not in (".jsonl", ".ndjson")
 
 
 def open_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
@@ -171,7 +172,7 @@ def _build_jsonl_row(line: Line) -> RawRow:
 def _open_parquet(path: Path) -> parquet.ParquetFile:
     try:
         return parquet.ParquetFile(path)
-    except (OSError, arrow.ArrowException) as error:
+    except (OSError, pa.ArrowException) as error:
         raise BadData(f"{path.name} is not a readable Parquet file: {error}") from None
 
 
@@ -188,7 +189,7 @@ def _read_parquet(source: Source) -> Iterator[RawRow]:
                 for values, fault in read_texts(batch):
                     position += 1
                     yield _build_parquet_row(source.columns, position, values, fault)
-        except (OSError, arrow.ArrowException) as error:
+        except (OSError, pa.ArrowException) as error:
             raise BadData(f"{source.name} is damaged after row {position}: {error}") from None
 
 

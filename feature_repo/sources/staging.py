@@ -6,12 +6,12 @@ Staging lies outside of the lake's data and is gone when the command ends, howev
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final
 
-import pyarrow as arrow
-import pyarrow.parquet as parquet
+import pyarrow as pa
+from pyarrow import parquet
 
 from feature_repo.lake import Lake
 from feature_repo.sources.readers import RawRow
@@ -20,13 +20,13 @@ Progress = Callable[[int], None]
 
 _BATCH_ROWS: Final = 8_192
 _BATCH_CHARS: Final = 16 * 2**20
-_SCHEMA: Final = arrow.schema(
+_SCHEMA: Final = pa.schema(
     {
-        "row": arrow.int64(),
-        "file": arrow.string(),
-        "position": arrow.int64(),
-        "unreadable": arrow.string(),
-        "fields": arrow.map_(arrow.string(), arrow.string()),
+        "row": pa.int64(),
+        "file": pa.string(),
+        "position": pa.int64(),
+        "unreadable": pa.string(),
+        "fields": pa.map_(pa.string(), pa.string()),
     }
 )
 
@@ -58,7 +58,8 @@ def stage_files(
     """
     count = 0
     for number, (name, rows) in enumerate(files):
-        with parquet.ParquetWriter(folder / f"rows-{number:04}.parquet", _SCHEMA, compression="lz4") as writer:
+        path = folder / f"rows-{number:04}.parquet"
+        with parquet.ParquetWriter(path, _SCHEMA, compression="lz4", use_dictionary=["file"]) as writer:
             for batch in _cut_batches(rows):
                 writer.write_batch(_build_batch(batch, name, count))
                 count += len(batch)
@@ -72,7 +73,7 @@ def _cut_batches(rows: Iterable[RawRow]) -> Iterator[Sequence[RawRow]]:
     chars = 0
     for row in rows:
         batch.append(row)
-        chars += sum(len(value) for value in row.values if value)
+        chars += sum(map(len, filter(None, row.values)))
         if len(batch) >= _BATCH_ROWS or chars >= _BATCH_CHARS:
             yield batch
             batch, chars = [], 0
@@ -80,20 +81,18 @@ def _cut_batches(rows: Iterable[RawRow]) -> Iterator[Sequence[RawRow]]:
         yield batch
 
 
-def _build_batch(rows: Sequence[RawRow], name: str, first_row: int) -> arrow.RecordBatch:
-    ends = [0]
-    for row in rows:
-        ends.append(ends[-1] + len(row.keys))
-    fields = arrow.MapArray.from_arrays(
-        arrow.array(ends, arrow.int32()),
-        arrow.array(list(chain.from_iterable(row.keys for row in rows)), arrow.string()),
-        arrow.array(list(chain.from_iterable(row.values for row in rows)), arrow.string()),
+def _build_batch(rows: Sequence[RawRow], name: str, first_row: int) -> pa.RecordBatch:
+    ends = list(accumulate((len(row.keys) for row in rows), initial=0))
+    fields = pa.MapArray.from_arrays(
+        pa.array(ends, pa.int32()),
+        pa.array(list(chain.from_iterable(row.keys for row in rows)), pa.string()),
+        pa.array(list(chain.from_iterable(row.values for row in rows)), pa.string()),
     )
     columns = [
-        arrow.array(range(first_row, first_row + len(rows)), arrow.int64()),
-        arrow.array([name] * len(rows), arrow.string()),
-        arrow.array([row.position for row in rows], arrow.int64()),
-        arrow.array([row.fault for row in rows], arrow.string()),
+        pa.array(range(first_row, first_row + len(rows)), pa.int64()),
+        pa.array([name] * len(rows), pa.string()),
+        pa.array([row.position for row in rows], pa.int64()),
+        pa.array([row.fault for row in rows], pa.string()),
         fields,
     ]
-    return arrow.record_batch(columns, schema=_SCHEMA)
+    return pa.record_batch(columns, schema=_SCHEMA)

@@ -25,7 +25,9 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def read_text_features(text: str) -> dict[str, Any]:
-    sql = f"with texts as (select $1::varchar as text) {read_text_features_sql().replace('with measured', ', measured')}"
+    sql = (
+        f"with texts as (select $1::varchar as text) {read_text_features_sql().replace('with measured', ', measured')}"
+    )
     relation = duckdb.execute(sql, [text])
     names = [column[0] for column in relation.description]
     row = relation.fetchone()
@@ -232,5 +234,7 @@ def test_the_last_known_statistics_stand_beside_the_windows(lake: Lake) -> None:
     )
     materialize_features(lake, run_id="m1", now=NOW)
     rows = read_channel_rows(lake)
-    known = {(at - START) / timedelta(hours=1): row[6] for (_, at), row in rows.items() if at < START + timedelta(days=1)}
+    known = {
+        (at - START) / timedelta(hours=1): row[6] for (_, at), row in rows.items() if at < START + timedelta(days=1)
+    }
     assert known == {-2.0: 10, 0.0: 10, 5.0: 11}

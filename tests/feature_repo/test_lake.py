@@ -1,4 +1,5 @@
 import multiprocessing
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,7 +17,7 @@ def _hold(home: Path, ready: "multiprocessing.synchronize.Event", done: "multipr
 
 
 @pytest.fixture
-def held_lake(lake: Lake):
+def held_lake(lake: Lake) -> Iterator[tuple[Lake, int | None]]:
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
     process = context.Process(target=_hold, args=(lake.home, ready, done))
@@ -33,14 +34,14 @@ def test_a_relative_home_is_refused() -> None:
 
 
 def test_reading_where_no_lake_is_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="no lake at .*; make one with `scorelake apply`"), read_lake(Lake(tmp_path)):
+    with pytest.raises(Unavailable, match=r"no lake at .*; make one with `scorelake apply`"), read_lake(Lake(tmp_path)):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_writer_is_told_who_holds_the_lake(held_lake: tuple[Lake, int]) -> None:
     lake, holder = held_lake
-    expected = f"being written by score sentiment, process {holder} on .*; waited 0:00:01"
+    expected = rf"being written by score sentiment, process {holder} on .*; waited 0:00:01"
     with pytest.raises(Unavailable, match=expected), write_lake(lake, purpose="mine", wait_seconds=1):
         pass
 

@@ -33,7 +33,7 @@ ROW_TYPES = {
     "channel_id": str,
     "video_id": str,
     "parent_id": str,
-    "author": str,
+    "author_id": str,
     "text": str,
     "published_at": str,
     "observed_at": str,
@@ -249,12 +249,8 @@ def test_texts_of_the_drifting_week_differ_and_those_before_are_alike(written: W
 @pytest.mark.parametrize(("task", "label", "factor"), [("sentiment", "negative", 1.4), ("spam", "spam", 1.4)])
 def test_the_mood_turns_in_the_drifting_week(written: Written, task: str, label: str, factor: float) -> None:
     def share(since: str, until: str) -> float:
-        week = [
-            comment_id for comment_id, row in written.comments.items() if since <= row["published_at"] < until
-        ]
-        answers = [
-            written.labels[task][comment_id] for comment_id in week if comment_id in written.labels[task]
-        ]
+        week = [comment_id for comment_id, row in written.comments.items() if since <= row["published_at"] < until]
+        answers = [written.labels[task][comment_id] for comment_id in week if comment_id in written.labels[task]]
         return answers.count(label) / len(answers)
 
     second, third, drifting = (share(*week) for week in WEEKS)

@@ -58,9 +58,7 @@ def test_instants_are_whole_seconds_with_a_zone(at: datetime, text: str) -> None
     assert as_instant(at) == text
 
 
-def test_every_comment_is_first_observed_as_it_was_written(
-    comments: tuple[Comment, ...], rows: list[Row]
-) -> None:
+def test_every_comment_is_first_observed_as_it_was_written(comments: tuple[Comment, ...], rows: list[Row]) -> None:
     first = {row["comment_id"]: (row["text"], row["observed_at"]) for row in reversed(rows)}
     assert first == {comment.comment_id: (comment.text, as_instant(comment.seen_at)) for comment in comments}
 
@@ -74,20 +72,12 @@ def test_rows_come_in_the_order_of_observation_within_the_span(rows: list[Row]) 
 # What would be observed after the span is not, hence a little below the share that is drawn.
 def test_edits_come_in_their_share(comments: tuple[Comment, ...], rows: list[Row]) -> None:
     texts = Counter(comment_id for comment_id, _ in {(row["comment_id"], row["text"]) for row in rows})
-    assert (
-        0.7 * EDITED_SHARE < sum(count > 1 for count in texts.values()) / len(comments) < 1.1 * EDITED_SHARE
-    )
+    assert 0.7 * EDITED_SHARE < sum(count > 1 for count in texts.values()) / len(comments) < 1.1 * EDITED_SHARE
 
 
 def test_second_looks_come_in_their_share(comments: tuple[Comment, ...], rows: list[Row]) -> None:
-    looks = Counter(
-        look[:2] for look in {(row["comment_id"], row["text"], row["observed_at"]) for row in rows}
-    )
-    assert (
-        0.7 * REVISITED_SHARE
-        < sum(count > 1 for count in looks.values()) / len(comments)
-        < 1.1 * REVISITED_SHARE
-    )
+    looks = Counter(look[:2] for look in {(row["comment_id"], row["text"], row["observed_at"]) for row in rows})
+    assert 0.7 * REVISITED_SHARE < sum(count > 1 for count in looks.values()) / len(comments) < 1.1 * REVISITED_SHARE
 
 
 def test_some_rows_come_twice_value_for_value(rows: list[Row]) -> None:
@@ -123,8 +113,7 @@ def test_replies_are_counted_up_to_the_moment(comments: tuple[Comment, ...], row
         known = [
             comment
             for comment in comments
-            if comment.parent_id == row["comment_id"]
-            and as_instant(comment.published_at) <= str(row["observed_at"])
+            if comment.parent_id == row["comment_id"] and as_instant(comment.published_at) <= str(row["observed_at"])
         ]
         assert row["reply_count"] == len(known)
 
@@ -143,9 +132,7 @@ def test_the_stated_share_of_labels_is_wrong(comments: tuple[Comment, ...]) -> N
     mood = {comment.comment_id: comment.mood for comment in comments}
     labels = build_labels(comments, 1.0, span=SPAN, rng=_chance(5))
     meant = [(label, mood[label.comment_id]) for label in labels]
-    wrong_mood = sum(
-        label.sentiment != ("neutral" if meaning == "spam" else meaning) for label, meaning in meant
-    )
+    wrong_mood = sum(label.sentiment != ("neutral" if meaning == "spam" else meaning) for label, meaning in meant)
     wrong_spam = sum((label.spam == "spam") != (meaning == "spam") for label, meaning in meant)
     assert wrong_mood / len(labels) == pytest.approx(SENTIMENT_NOISE, abs=0.01)
     assert wrong_spam / len(labels) == pytest.approx(SPAM_NOISE, abs=0.004)

@@ -82,9 +82,7 @@ def test_every_template_can_be_filled_on_every_topic() -> None:
     ],
     ids=["address", "emoji", "clock", "quote", "exclamation", "elongation", "capitals"],
 )
-def test_texts_are_dressed_as_people_dress_them(
-    usual: list[str], pattern: str, lowest: float, highest: float
-) -> None:
+def test_texts_are_dressed_as_people_dress_them(usual: list[str], pattern: str, lowest: float, highest: float) -> None:
     assert lowest < sum(bool(re.search(pattern, text)) for text in usual) / len(usual) < highest
 
 
@@ -107,9 +105,7 @@ def test_every_address_is_reserved_for_examples() -> None:
     assert all(re.fullmatch(r"[\w.-]+\.example", host) for host in hosts)
 
 
-@pytest.mark.parametrize(
-    ("mood", "word"), [("negative", "patch|wipe|rollback"), (SPAM, "patch|wipe|rollback")]
-)
+@pytest.mark.parametrize(("mood", "word"), [("negative", "patch|wipe|rollback"), (SPAM, "patch|wipe|rollback")])
 def test_the_drifting_week_has_a_vocabulary_of_its_own(mood: str, word: str) -> None:
     before, after = (_texts(Voice(mood, "en", "gaming", is_drifting), 300) for is_drifting in (False, True))
     assert not [text for text in before if re.search(word, text.lower())]
