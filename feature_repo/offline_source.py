@@ -6,7 +6,7 @@ What is read from such a table, and as of when, belongs in `offline_store`.
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 from feast.data_source import DataSource
@@ -40,7 +40,7 @@ _VALUE_TYPES: Final = {
 }
 
 
-class DuckLakeSource(DataSource):  # type: ignore[misc] - Feast's type checker hides the class from mypy
+class DuckLakeSource(DataSource):
     """A table of the lake that Feast reads features from.
 
     Parameters
@@ -77,14 +77,10 @@ class DuckLakeSource(DataSource):  # type: ignore[misc] - Feast's type checker h
         self.version_column = version_column
 
     def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, DuckLakeSource)
-            and super().__eq__(other)
-            and (self.table, self.version_column) == (other.table, other.version_column)
-        )
+        return isinstance(other, DuckLakeSource) and self._to_proto_impl() == other._to_proto_impl()
 
     def __hash__(self) -> int:
-        return super().__hash__()
+        return hash((self.name, self.table))
 
     @staticmethod
     def from_proto(data_source: DataSourceProto) -> "DuckLakeSource":
@@ -114,6 +110,16 @@ class DuckLakeSource(DataSource):  # type: ignore[misc] - Feast's type checker h
             tags=self.tags,
             owner=self.owner,
         )
+
+    def describe(self) -> dict[str, Any]:
+        """All of the source that decides a value, JSON-able; words for people are left out."""
+        return {
+            "table": self.table,
+            "timestamp_field": self.timestamp_field,
+            "created_timestamp_column": self.created_timestamp_column,
+            "version_column": self.version_column,
+            "field_mapping": dict(self.field_mapping),
+        }
 
     def source_type(self) -> DataSourceProto.SourceType.ValueType:
         """The kind under which the registry keeps sources that Feast does not ship."""
@@ -166,7 +172,7 @@ def read_columns(lake: Lake, query: str) -> dict[str, str]:
         except duckdb.CatalogException as error:
             raise BadData(f"the lake at {lake.home} lacks a table; run `scorelake apply`: {error}") from error
         types = [str(found).lower() for found in relation.types]
-        return dict(zip(cast("list[str]", relation.columns), map(_shorten, types), strict=True))
+        return dict(zip(relation.columns, map(_shorten, types), strict=True))
 
 
 def _shorten(sql_type: str) -> str:

@@ -1,5 +1,4 @@
 -- What was known of each spine row at its instant: one row per row of the spine, in the spine's order.
--- Each view joins many to one: its query keeps one row per key and instant of becoming visible.
 with spine as materialized (
     select
         row_number() over () as "__spine_row",
@@ -11,5 +10,5 @@ with spine as materialized (
 select
     {columns}
 from spine
-{views}
+{joins}
 order by spine."__spine_row"

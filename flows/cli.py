@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Batch scoring of YouTube comments on a feature store, published as DuckDB tables.",
 )
-ingest_app = typer.Typer(no_args_is_help=True, help="Bring comments, videos, channels or labels into the lake.")
+ingest_app = typer.Typer(help="Bring comments, videos, channels or labels into the lake.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="See and replay the input rows that were refused.")
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(quarantine_app, name="quarantine")
@@ -43,6 +43,27 @@ def _ingest(kind: str, paths: list[Path], mapping: str | None, source: str | Non
 
         receipt = ingest(kind, [str(path.absolute()) for path in paths], mapping=mapping, source=source)
         show(receipt, build_report)
+
+
+@ingest_app.callback(invoke_without_command=True)
+def ingest_batch(
+    context: typer.Context,
+    revert: Annotated[Optional[str], typer.Option(help="Take this batch back.")] = None,  # noqa: UP045
+    as_json: Json = False,
+) -> None:
+    """Bring comments, videos, channels or labels into the lake, or take a batch back.
+
+    Example: `scorelake ingest --revert ingest-20261120T081500-3fa9c1`
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if revert is None:
+        raise typer.BadParameter("name what to ingest (comments, videos, channels or labels), or --revert BATCH")
+    with terminal.flow_session(as_json=as_json) as show:
+        from flows.batches import build_revert_report  # noqa: PLC0415
+        from flows.batches import revert as run  # noqa: PLC0415
+
+        show(run(revert), build_revert_report)
 
 
 @ingest_app.command("comments")
@@ -89,6 +110,39 @@ def ingest_labels(
 
         files = [str(path.absolute()) for path in paths]
         show(ingest("labels", files, mapping=mapping, source=source, task_name=task), build_report)
+
+
+@quarantine_app.command("list")
+def list_quarantine(
+    batch: Annotated[Optional[str], typer.Option(help="Only the rows of this batch.")] = None,  # noqa: UP045
+    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the rows that were refused, and why.
+
+    Example: `scorelake quarantine list --limit 10`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.batches import build_quarantine_report, read_quarantine  # noqa: PLC0415
+
+        show(read_quarantine(batch, limit), build_quarantine_report)
+
+
+@quarantine_app.command("replay")
+def replay_quarantine(
+    batch: Annotated[str, typer.Argument(help="Batch whose refused rows are tried again.")],
+    mapping: MappingName = None,
+    as_json: Json = False,
+) -> None:
+    """Try the refused rows of a batch again, for example with a corrected mapping.
+
+    Example: `scorelake quarantine replay ingest-20261120T081500-3fa9c1 --mapping corrected.toml`
+    """
+    with terminal.flow_session(as_json=as_json) as show:
+        from flows.batches import replay  # noqa: PLC0415
+        from flows.ingest import build_report  # noqa: PLC0415
+
+        show(replay(batch, mapping=mapping), build_report)
 
 
 @app.command()

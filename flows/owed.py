@@ -3,13 +3,13 @@
 from feature_repo.errors import BadData
 from flows.report import Report
 from scoring.plan import ScoreReceipt
-from training.specs import list_models
+from training.spec import list_specs
 
 
 def check_model(model: str) -> None:
     """Check that there is such a model; raises `BadData` with those that there are."""
-    if model not in list_models():
-        raise BadData(f"there is no model {model!r}; there are {', '.join(list_models())}")
+    if model not in list_specs():
+        raise BadData(f"there is no model {model!r}; there are {', '.join(list_specs())}")
 
 
 def build_report(receipt: ScoreReceipt) -> Report:

@@ -23,7 +23,7 @@ from feature_repo.lake import Lake, migrate_tables, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from flows.report import Report, build_markdown
 from flows.settings import Settings, read_settings
-from training.specs import read_specs
+from training.spec import list_specs, read_spec
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def tell(stage: Stage, report: Report) -> None:
 
 def prepare_lake(lake: Lake) -> tuple[str, ...]:
     """Bring every table of the lake to its declaration, those of the models' scores included."""
-    tables = [*TABLES, *(table for spec in read_specs() for table in build_score_tables(spec.name, spec.classes))]
+    tables = [*TABLES, *(table for spec in map(read_spec, list_specs()) for table in build_score_tables(spec.name, spec.classes))]
     with write_lake(lake, purpose="migrate the tables") as connection:
         return run_transaction(connection, lambda connection: migrate_tables(connection, tables))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from scoring.plan import ScorePlan
     from scoring.worker import PartitionReceipt
 
-_CURRENT: Final = Path(__file__).with_name("current.sql")
+_HERE: Final = Path(__file__).parent
 
 
 def publish_scores(
@@ -49,12 +49,36 @@ def publish_scores(
 
 def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str) -> None:
     """Bring `scores.<model>_current` up to date with what a run scored, within the caller's transaction."""
-    history, current = quote_name(f"scores.{model}"), quote_name(f"scores.{model}_current")
-    rows = _CURRENT.read_text().replace("{history}", history).replace("{current}", current)
+    current = quote_name(f"scores.{model}_current")
+    rows = _read_sql("current.sql", model)
     connection.execute(f"create or replace temporary table refreshed as {rows}", {"run_id": run_id})
     connection.execute(f"delete from {current} where comment_id in (select comment_id from refreshed)")  # noqa: S608
     connection.execute(f"insert into {current} by name from refreshed")
     connection.execute("drop table refreshed")
+
+
+def withdraw_current(connection: "duckdb.DuckDBPyConnection", model: str) -> None:
+    """Take rows out of `scores.<model>_current` whose text has been taken back, within the caller's transaction.
+
+    Where an earlier text of the comment is left and was scored, its score is in force again. The history
+    in `scores.<model>` stays: it is what was said.
+    """
+    current = quote_name(f"scores.{model}_current")
+    connection.execute(
+        "create or replace temporary table withdrawn as "  # noqa: S608 - quoted names
+        f"select comment_id from {current} anti join raw.comments using (comment_id, text_id)"
+    )
+    connection.execute(f"delete from {current} where comment_id in (select comment_id from withdrawn)")  # noqa: S608
+    connection.execute(f"insert into {current} by name {_read_sql('withdrawn.sql', model)}")
+    connection.execute("drop table withdrawn")
+
+
+def _read_sql(file: str, model: str) -> str:
+    names = {"{history}": quote_name(f"scores.{model}"), "{current}": quote_name(f"scores.{model}_current")}
+    sql = (_HERE / file).read_text()
+    for mark, name in names.items():
+        sql = sql.replace(mark, name)
+    return sql
 
 
 def check_still_owed(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan") -> None:

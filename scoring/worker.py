@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from training.model import MatrixSpec, build_matrix, load_pipeline, predict_probabilities
+from training.model import MatrixSpec, build_matrix, load_pipeline, score_matrix
 
 from feature_repo.lake import Lake, read_lake
 
@@ -59,7 +59,7 @@ def build_scores(plan: "ScorePlan", features: pa.Table) -> pa.Table:
     classes = plan.descriptor["classes"]
     pipeline = _load(plan.pipeline_path)
     matrix = build_matrix(features, MatrixSpec.from_json(plan.descriptor["matrix"]))
-    probabilities = predict_probabilities(pipeline, matrix, classes)
+    probabilities = score_matrix(pipeline, matrix, len(classes))
     best = probabilities.argmax(axis=1)
     confidence = probabilities[np.arange(len(best)), best]
     columns = {

@@ -5,6 +5,7 @@ The features themselves are the `.sql` files beside this module; retrieving them
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,20 +67,24 @@ def _stage_features(connection: "duckdb.DuckDBPyConnection", staging: Path, abov
     staging.mkdir(parents=True)
     bounds = {"above": above, "upto": upto}
     text_sql = (_HERE / "comment_features.sql").read_text().replace("{text_features}", read_text_features_sql())
-    channel_sql = (_HERE / "channel_features.sql").read_text().replace("{spine}", build_spine(data_version=upto))
     comment_rows = _copy(connection, text_sql, staging / "comment_features.parquet", bounds)
-    _make_new_comment_features_visible(connection, staging / "comment_features.parquet")
-    channel_rows = _copy(connection, channel_sql, staging / "channel_features.parquet", bounds)
+    _show_comment_features(connection, staging / "comment_features.parquet")
+    channel_rows = _copy(connection, _read_channel_sql(upto), staging / "channel_features.parquet", bounds)
     return dict(zip(_TABLES, (comment_rows, channel_rows), strict=True))
 
 
-def _make_new_comment_features_visible(connection: "duckdb.DuckDBPyConnection", staged: Path) -> None:
+def _read_channel_sql(upto: int) -> str:
+    return (_HERE / "channel_features.sql").read_text().replace("{spine}", build_spine(data_version=upto))
+
+
+def _show_comment_features(connection: "duckdb.DuckDBPyConnection", staged: Path | None = None) -> None:
+    """Give the channel windows the comment features they rest on, those just staged among them."""
     columns = "comment_id, text_id, is_reply, capital_share, url_count, ingest_seq"
-    file = str(staged).replace("'", "''")
-    connection.execute(
-        f"create temporary view comment_features_now as select {columns} from features.comment_features "  # noqa: S608
-        f"union all select {columns} from read_parquet('{file}')"
-    )
+    sql = f"select {columns} from features.comment_features"  # noqa: S608 - our own names
+    if staged is not None:
+        file = str(staged).replace("'", "''")
+        sql += f" union all select {columns} from read_parquet('{file}')"  # noqa: S608 - our own SQL
+    connection.execute(f"create or replace temporary view comment_features_now as {sql}")
 
 
 def _copy(connection: "duckdb.DuckDBPyConnection", sql: str, file: Path, bounds: dict[str, int]) -> int:
@@ -87,6 +92,24 @@ def _copy(connection: "duckdb.DuckDBPyConnection", sql: str, file: Path, bounds:
     target = str(file).replace("'", "''")
     copied = connection.execute(f"copy ({sql}) to '{target}' (format parquet, compression zstd)", used).fetchone()
     return int(copied[0]) if copied else 0
+
+
+def rebuild_channels(connection: "duckdb.DuckDBPyConnection", channel_ids: Sequence[str]) -> None:
+    """Compute all windows of some channels anew, within the caller's transaction.
+
+    For batches that are taken back: their comments leave no trace in the windows.
+    """
+    upto = read_materialized_version(connection)
+    _show_comment_features(connection)
+    connection.execute(
+        "delete from features.channel_features where list_contains($channel_ids, channel_id)",
+        {"channel_ids": list(channel_ids)},
+    )
+    connection.execute(
+        f"insert into features.channel_features by name select * from ({_read_channel_sql(upto)}) "  # noqa: S608 - our own names
+        "where list_contains($channel_ids, channel_id)",
+        {"above": 0, "upto": upto, "channel_ids": list(channel_ids)},
+    )
 
 
 def publish_features(lake: Lake, staging: Path, receipt: MaterializeReceipt, now: datetime) -> None:

@@ -12,9 +12,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from feature_repo import ledger
-from feature_repo.contracts import TABLES
 from feature_repo.errors import BadData
-from feature_repo.lake import Lake, migrate_tables, run_transaction, write_lake
+from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.sources.appending import Appended, Stamp, append_candidates, append_quarantine
 from feature_repo.sources.candidates import Candidates, build_candidates
 from feature_repo.sources.mapping import SourceMapping
@@ -133,7 +132,6 @@ def enter_batch(
         candidates = build_candidates(lake, folder, batch.kind, columns=columns, now=batch.now, task=batch.task)
         clock.end_stage("check")
         with write_lake(lake, purpose=f"ingest of {batch.kind}, run {batch.run_id}") as connection:
-            migrate_tables(connection, TABLES)
             return run_transaction(connection, lambda open_: _write_batch(open_, batch, candidates, rows_read, clock))
 
 

@@ -107,7 +107,8 @@ class _Feed:
         self.taken.append(line)
         self._size += len(line.text)
         if line.fault:
-            raise _BrokenRecordError(line.fault)
+            # Further down, the line has an entry of its own; what is wrong with the first is the open quote.
+            raise _BrokenRecordError(line.fault if len(self.taken) == 1 else "line_broken_quotes")
         if self._size > MAX_RECORD_BYTES or len(self.taken) > MAX_RECORD_LINES:
             raise _BrokenRecordError("line_broken_quotes")
         return line.text

@@ -66,6 +66,7 @@ class IngestRequest:
 def ingest_files(lake: Lake, request: IngestRequest, *, on_progress: Progress | None = None) -> IngestReceipt:
     """Bring the rows of files into the lake as one batch; the receipt tells what became of each row.
 
+    The lake's tables must be there already, see `lake.migrate_tables`.
     Above the limit of bad rows nothing is written but the quarantine and the run, and the receipt says
     `is_refused`. Files that were ingested before change nothing.
 

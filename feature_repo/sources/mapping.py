@@ -7,7 +7,7 @@ the name that it has in the lake. How a mapping becomes SQL belongs to `candidat
 import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Self, TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -80,7 +80,7 @@ class ColumnSource(BaseModel):
     def _check_zone(self) -> Self:
         try:
             self.zone is None or ZoneInfo(self.zone)
-        except (ValueError, OSError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"expected an IANA zone such as Europe/Berlin, found {self.zone!r}") from None
         return self
 
@@ -138,9 +138,9 @@ def read_mapping(name_or_path: str | None = None) -> SourceMapping:
     if name_or_path in (None, CANONICAL):
         return _build_canonical()
     path = Path(str(name_or_path))
-    if path.suffix != ".toml":
+    if name_or_path in read_preset_names():
         path = PRESETS / f"{name_or_path}.toml"
-    if not path.is_file():
+    if path.suffix != ".toml" or not path.is_file():
         presets = ", ".join(read_preset_names())
         raise BadData(f"no mapping {str(name_or_path)!r}; expected a TOML file or one of {presets}")
     return _parse_toml(path)

@@ -194,7 +194,7 @@ def count_plainly(comments: list[dict[str, Any]], channel: str, hour: datetime) 
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(batches=st.lists(batch, min_size=1, max_size=3))
 def test_incremental_windows_equal_a_plain_count_and_a_rebuild(
     batches: list[list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory, seed_home: Any

@@ -1,6 +1,6 @@
--- A row overtaken before it became visible (a newer event was known already) never shows, nor does any but the
--- last row of its key and instant. Comparing events is enough: among rows of one event, a later created is
--- never visible earlier, so the greatest event so far decides and the order within it is already right.
+-- Many to one: what is joined has one row per key and instant of becoming visible, the last of them. A row that
+-- was overtaken (a newer event was visible already) never shows. Events alone decide that: of two rows with the
+-- same event, the later created is never visible earlier.
 asof left join (
     select *
     from (

@@ -1,0 +1,185 @@
+"""What was known when, as SQL: a table of feature rows through time, looked up at the instants of a spine.
+
+The value of a key at t is the row with the greatest (event, created) among those with both at or before t; of
+rows equal in both, the one of the latest batch. Pure text: who asks, and for which features, belongs elsewhere.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from feature_repo.errors import BadData
+from feature_repo.lake import quote_name
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Spine:
+    """The rows to look up: a trusted query, its columns in order, and which of them is the instant."""
+
+    query: str
+    columns: tuple[str, ...]
+    instant: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Feature rows of one table through time, and what of them a result shows.
+
+    Parameters
+    ----------
+    name
+        What the history is called in the query and in messages.
+    table
+        `schema.table` in the lake.
+    keys, features
+        Columns of the table, each with its name outside: in the spine, and in the result.
+    event
+        Column with the instant that a row describes; rows without one are never a value.
+    created
+        Column with the instant from which it was knowable, null for the event; None if the table has none.
+    version
+        Column with the number of the batch that brought it.
+    ttl
+        Age, from its event, up to which a row is a value (inclusive); zero for ever.
+    """
+
+    name: str
+    table: str
+    keys: Mapping[str, str]
+    features: Mapping[str, str]
+    event: str
+    created: str | None
+    version: str
+    ttl: timedelta = timedelta(0)
+
+
+def build_lookup(
+    spine: Spine, histories: Sequence[History], *, data_version: int | None = None, is_cut_off: bool = True
+) -> str:
+    """The query for the spine's columns and the features of each history: one row per spine row, in its order.
+
+    A key that is null, or of which nothing was known at the row's instant, has nulls for features.
+
+    Parameters
+    ----------
+    data_version
+        Feature rows of later batches are not there; None: all rows are.
+    is_cut_off
+        Whether a row is visible from the greatest of event and created on; if not, from its event on.
+
+    Raises
+    ------
+    BadData
+        If the spine lacks a key, or two columns of the result would bear the same name.
+    """
+    _check_columns(spine, histories)
+    columns = [f"spine.{quote_name(column)}" for column in spine.columns]
+    columns += [column for history in histories for column in _build_columns(history, spine)]
+    joins = [_build_join(history, spine, data_version=data_version, is_cut_off=is_cut_off) for history in histories]
+    return _read_template("point_in_time.sql").format(
+        spine=spine.query.strip().rstrip(";"),
+        instant=quote_name(spine.instant),
+        columns=",\n    ".join(columns),
+        joins="\n".join(joins),
+    )
+
+
+def build_range(
+    history: History, *, first: datetime | None, last: datetime | None, data_version: int | None = None
+) -> str:
+    """The query for every row with an event from `first` to `last`, both inclusive and None for open."""
+    event = quote_name(history.event)
+    times = [history.event, *([history.created] if history.created else [])]
+    conditions = [
+        f"{event} >= {_write_instant(first)}" if first else "true",
+        f"{event} <= {_write_instant(last)}" if last else "true",
+        _build_state(history, data_version),
+    ]
+    return (
+        f"select {_write_names([*history.keys, *history.features, *times])}\n"
+        f"from {quote_name(history.table)}\n"
+        f"where {' and '.join(conditions)}"
+    )
+
+
+def build_latest(history: History, *, first: datetime, last: datetime, data_version: int | None = None) -> str:
+    """The query for the value at `last` of every key with an event from `first` on, both inclusive.
+
+    A row that became knowable only after `last` is left out: the result is what a spine at `last` is given.
+    """
+    known_at = quote_name(history.event)
+    if history.created:
+        known_at = f"coalesce({quote_name(history.created)}, {known_at})"
+    newest_first = [quote_name(history.event), known_at, quote_name(history.version)]
+    return (
+        f"{build_range(history, first=first, last=last, data_version=data_version)}"
+        f" and {known_at} <= {_write_instant(last)}\n"
+        f"qualify row_number() over (partition by {_write_names(history.keys)}"
+        f" order by {', '.join(f'{column} desc' for column in newest_first)}) = 1"
+    )
+
+
+def _build_join(history: History, spine: Spine, *, data_version: int | None, is_cut_off: bool) -> str:
+    name = quote_name(history.name)
+    keys = [(quote_name(inside), quote_name(outside)) for inside, outside in history.keys.items()]
+    return _read_template("point_in_time_join.sql").format(
+        name=name,
+        table=quote_name(history.table),
+        columns=",\n                ".join(map(quote_name, [*history.keys, *history.features])),
+        event=quote_name(history.event),
+        created=quote_name(history.created) if history.created else "null",
+        version=quote_name(history.version),
+        visible='greatest("__event", "__created")' if is_cut_off else '"__event"',
+        state=_build_state(history, data_version),
+        semi=" and ".join(f"source.{inside} = spine.{outside}" for inside, outside in keys),
+        keys=", ".join(inside for inside, _ in keys),
+        join=" and ".join(f"{name}.{inside} = spine.{outside}" for inside, outside in keys),
+        instant=quote_name(spine.instant),
+    )
+
+
+def _build_columns(history: History, spine: Spine) -> Iterator[str]:
+    name = quote_name(history.name)
+    age = f'epoch_us(spine.{quote_name(spine.instant)}) - epoch_us({name}."__event")'
+    for inside, outside in history.features.items():
+        value = f"{name}.{quote_name(inside)}"
+        if history.ttl:
+            value = f"case when {age} <= {history.ttl // _MICROSECOND:d} then {value} end"
+        yield f"{value} as {quote_name(outside)}"
+
+
+def _build_state(history: History, data_version: int | None) -> str:
+    return "true" if data_version is None else f"{quote_name(history.version)} <= {data_version:d}"
+
+
+def _check_columns(spine: Spine, histories: Iterable[History]) -> None:
+    names = [column.lower() for column in spine.columns]
+    for history in histories:
+        if missing := [key for key in history.keys.values() if key.lower() not in names]:
+            raise BadData(
+                f"{history.name} is looked up by {missing}, which the spine lacks; it has {list(spine.columns)}"
+            )
+        names += [feature.lower() for feature in history.features.values()]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise BadData(
+            f"the result would have two columns named {doubled}; rename the spine's, or ask for full feature names"
+        )
+
+
+def _write_names(names: Iterable[str]) -> str:
+    return ", ".join(map(quote_name, names))
+
+
+def _write_instant(instant: datetime) -> str:
+    utc = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return f"timestamptz '{utc.isoformat(sep=' ')}'"
+
+
+@cache
+def _read_template(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -1,0 +1,76 @@
+"""The flows for what was ingested before: taking a batch back, and replaying its quarantined rows."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from prefect import flow
+
+from feature_repo.features.materialize import rebuild_channels
+from feature_repo.sources.batches import IngestReceipt
+from feature_repo.sources.mapping import read_mapping
+from feature_repo.sources.quarantine import replay_batch
+from feature_repo.sources.revert import RevertReceipt, revert_batch
+from flows.ingest import build_report
+from flows.report import Report
+from flows.stage import begin_stage, prepare_lake, run_step, tell
+from scoring.publish import withdraw_current
+from training.spec import list_specs
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@flow(name="revert", flow_run_name="revert-{batch_id}", log_prints=False)
+def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
+    """Take a batch back: its rows, the features that rest on them, and their current scores.
+
+    Parameters
+    ----------
+    batch_id
+        Run id of the ingest.
+    now
+        Instant of the run; the clock if not given.
+    """
+    stage = begin_stage("revert", now)
+    prepare_lake(stage.lake)
+
+    def within(connection: "duckdb.DuckDBPyConnection", receipt: RevertReceipt) -> None:
+        rebuild_channels(connection, receipt.channel_ids)
+        for model in list_specs():
+            withdraw_current(connection, model)
+
+    receipt = run_step(
+        stage, lambda: revert_batch(stage.lake, batch_id, run_id=stage.run_id, now=stage.now, within=within)
+    )
+    tell(stage, build_revert_report(receipt))
+    return receipt
+
+
+@flow(name="replay", flow_run_name="replay-{batch_id}", log_prints=False)
+def replay(batch_id: str, mapping: str | None = None, now: datetime | None = None) -> IngestReceipt:
+    """Try the quarantined rows of a batch again, as a batch of their own.
+
+    Parameters
+    ----------
+    batch_id
+        Run id of the ingest that refused them.
+    mapping
+        A preset or a TOML file to read them by; as before if not given.
+    now
+        Instant of the run; the clock if not given.
+    """
+    stage = begin_stage("replay", now)
+    key = stage.settings.read_author_key()
+    told = read_mapping(mapping) if mapping else None
+    receipt = run_step(
+        stage,
+        lambda: replay_batch(stage.lake, batch_id, run_id=stage.run_id, now=stage.now, author_key=key, mapping=told),
+    )
+    tell(stage, build_report(receipt))
+    return receipt
+
+
+def build_revert_report(receipt: RevertReceipt) -> Report:
+    """Build the report of a revert."""
+    facts = {f"rows taken out of {table}": count for table, count in receipt.rows_deleted.items() if count}
+    return Report(f"Batch {receipt.batch_id} taken back", facts)

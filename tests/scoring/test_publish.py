@@ -1,0 +1,171 @@
+"""Publication: as one or not at all, and the current rows by latest text, told by literal tables."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from feature_repo.errors import Unavailable
+from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
+from feature_repo.ledger import read_watermark
+from scoring.lease import take_lease
+from scoring.plan import Owed, ScorePlan, save_plan
+from scoring.publish import publish_scores, withdraw_current
+from scoring.worker import PartitionReceipt
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def add_text(lake: Lake, comment_id: str, text_id: str, *, observed_hour: int) -> None:
+    observed_at = NOW + timedelta(hours=observed_hour)
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute(
+            "insert into raw.comments values (?, ?, 'c', null, null, null, 'Hello', null, ?, false, 'test', 'b', 1)",
+            [comment_id, text_id, observed_at],
+        )
+
+
+def build_plan(lake: Lake, run_id: str, *, watermark: int, data_version: int, version: str = "1") -> ScorePlan:
+    return ScorePlan(
+        run_id=run_id,
+        owed=Owed("spam", "production", watermark, data_version, rows=1),
+        model_version=version,
+        descriptor={},
+        pipeline_path="",
+        home=str(lake.home),
+        started_at=(NOW + timedelta(hours=data_version)).isoformat(),
+        partitions=(),
+    )
+
+
+def stage_scores(plan: ScorePlan, rows: list[tuple[str, str, float]]) -> PartitionReceipt:
+    """Stage a file of scores: comment_id, text_id, probability of spam."""
+    columns: dict[str, Any] = {
+        "comment_id": [row[0] for row in rows],
+        "text_id": [row[1] for row in rows],
+        "channel_id": pa.array(["c"] * len(rows)),
+        "video_id": pa.array([None] * len(rows), pa.string()),
+        "published_at": pa.array([None] * len(rows), pa.timestamp("us", tz="UTC")),
+        "label": ["spam" if row[2] > 0.5 else "ham" for row in rows],
+        "confidence": [max(row[2], 1 - row[2]) for row in rows],
+        "is_abstained": [False] * len(rows),
+        "p_ham": [1 - row[2] for row in rows],
+        "p_spam": [row[2] for row in rows],
+        "model_version": [plan.model_version] * len(rows),
+        "feature_service": ["spam_v1"] * len(rows),
+        "data_version": [plan.owed.data_version] * len(rows),
+        "run_id": [plan.run_id] * len(rows),
+        "scored_at": pa.array([plan.started] * len(rows), pa.timestamp("us", tz="UTC")),
+    }
+    file = plan.staging / "00000.parquet"
+    save_plan(plan)
+    pq.write_table(pa.table(columns), file)
+    return PartitionReceipt(0, str(file), len(rows), seconds={})
+
+
+def publish(lake: Lake, plan: ScorePlan, rows: list[tuple[str, str, float]]) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        run_transaction(connection, lambda c: take_lease(c, plan.lease, run_id=plan.run_id, now=NOW))
+    publish_scores(lake, plan, [stage_scores(plan, rows)], ended_at=NOW, stage_seconds={})
+
+
+def read_current(lake: Lake) -> list[tuple[str, str, float, str]]:
+    with read_lake(lake) as connection:
+        return connection.execute(
+            "select comment_id, text_id, p_spam, run_id from scores.spam_current order by comment_id"
+        ).fetchall()
+
+
+def count_history(lake: Lake) -> int:
+    with read_lake(lake) as connection:
+        row = connection.execute("select count(*) from scores.spam").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_run_publishes_rows_watermark_and_current_and_gives_the_lease_back(lake: Lake) -> None:
+    add_text(lake, "a", "t1", observed_hour=0)
+    add_text(lake, "b", "t1", observed_hour=0)
+    plan = build_plan(lake, "run-1", watermark=0, data_version=1)
+    publish(lake, plan, [("a", "t1", 0.9), ("b", "t1", 0.1)])
+    assert read_current(lake) == [("a", "t1", 0.9, "run-1"), ("b", "t1", 0.1, "run-1")]
+    assert count_history(lake) == 2
+    with read_lake(lake) as connection:
+        assert read_watermark(connection, "spam") == 1
+        assert connection.execute("select count(*) from ops.leases").fetchone() == (0,)
+    assert not plan.staging.exists()
+
+
+def test_the_latest_text_is_in_force_whatever_the_order_of_scoring(lake: Lake) -> None:
+    add_text(lake, "a", "edited", observed_hour=5)
+    publish(lake, build_plan(lake, "run-1", watermark=0, data_version=1), [("a", "edited", 0.9)])
+    add_text(lake, "a", "first", observed_hour=0)
+    publish(lake, build_plan(lake, "run-2", watermark=1, data_version=2), [("a", "first", 0.1)])
+    assert read_current(lake) == [("a", "edited", 0.9, "run-1")]
+    assert count_history(lake) == 2
+
+
+def test_of_one_text_the_newest_score_is_in_force(lake: Lake) -> None:
+    add_text(lake, "a", "t1", observed_hour=0)
+    publish(lake, build_plan(lake, "run-1", watermark=0, data_version=1), [("a", "t1", 0.9)])
+    publish(lake, build_plan(lake, "run-2", watermark=1, data_version=2, version="2"), [("a", "t1", 0.2)])
+    assert read_current(lake) == [("a", "t1", 0.2, "run-2")]
+
+
+def test_a_text_taken_back_gives_way_to_the_one_before(lake: Lake) -> None:
+    add_text(lake, "a", "first", observed_hour=0)
+    publish(lake, build_plan(lake, "run-1", watermark=0, data_version=1), [("a", "first", 0.1)])
+    add_text(lake, "a", "edited", observed_hour=5)
+    add_text(lake, "b", "only", observed_hour=5)
+    plan = build_plan(lake, "run-2", watermark=1, data_version=2)
+    publish(lake, plan, [("a", "edited", 0.9), ("b", "only", 0.8)])
+
+    def take_back(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("delete from raw.comments where text_id in ('edited', 'only')")
+        withdraw_current(connection, "spam")
+
+    with write_lake(lake, purpose="test") as connection:
+        run_transaction(connection, take_back)
+    assert read_current(lake) == [("a", "first", 0.1, "run-1")]
+    assert count_history(lake) == 3
+
+
+@pytest.mark.parametrize("loss", ["watermark", "lease"])
+def test_a_run_that_was_overtaken_publishes_nothing(lake: Lake, loss: str) -> None:
+    add_text(lake, "a", "t1", observed_hour=0)
+    plan = build_plan(lake, "slow", watermark=0, data_version=1)
+    receipt = stage_scores(plan, [("a", "t1", 0.9)])
+    if loss == "watermark":
+        publish(lake, build_plan(lake, "fast", watermark=0, data_version=1), [("a", "t1", 0.1)])
+    with pytest.raises(Unavailable, match="run slow was overtaken: the watermark of spam/production is"):
+        publish_scores(lake, plan, [receipt], ended_at=NOW, stage_seconds={})
+    assert [row[3] for row in read_current(lake)] == (["fast"] if loss == "watermark" else [])
+
+
+def test_files_of_a_run_killed_before_its_commit_are_cleared_and_not_read(lake: Lake) -> None:
+    add_text(lake, "a", "t1", observed_hour=0)
+    orphan = lake.data / "scores" / "spam" / "scored_on=2026-03-01" / "killed" / "00000.parquet"
+    orphan.parent.mkdir(parents=True)
+    orphan.write_bytes(b"half")
+    publish(lake, build_plan(lake, "run-1", watermark=0, data_version=1), [("a", "t1", 0.9)])
+    assert not orphan.exists()
+    assert len(list(Path(lake.data, "scores", "spam").rglob("*.parquet"))) == 1
+    assert count_history(lake) == 1
+
+
+def test_a_failure_within_the_transaction_leaves_nothing(lake: Lake) -> None:
+    plan = build_plan(lake, "run-1", watermark=0, data_version=1)
+    with write_lake(lake, purpose="test") as connection:
+        run_transaction(connection, lambda c: take_lease(c, plan.lease, run_id=plan.run_id, now=NOW))
+        connection.execute("drop table scores.spam_current")
+    receipt = stage_scores(plan, [("a", "t1", 0.9)])
+    with pytest.raises(duckdb.CatalogException, match="spam_current"):
+        publish_scores(lake, plan, [receipt], ended_at=NOW, stage_seconds={})
+    assert count_history(lake) == 0
+    assert list(Path(lake.data, "scores").rglob("*.parquet")) == []
+    with read_lake(lake) as connection:
+        assert read_watermark(connection, "spam") == 0

@@ -1,0 +1,200 @@
+"""From feature columns to probabilities: the matrix, the pipeline, and the file a pipeline is kept in.
+
+Scoring workers import this module, so it knows nothing but NumPy, SciPy, Arrow and scikit-learn: no Feast, no
+MLflow, no lake. How a pipeline is chosen and fitted is in `fit`, how it is judged in `evaluate`.
+
+**What a cell holds** depends on its own row alone; whatever is learned from other rows is the pipeline's.
+
+- A token that occurs f times weighs 1 + ln f (sublinear term frequency: Manning, Raghavan and Schütze,
+  *Introduction to Information Retrieval*, 2008, section 6.4.1), divided by the length of the row's token
+  vector, so that a long comment does not outweigh a short one.
+- A number x is ln(1 + x): counts have heavy tails, and for shares it hardly differs from x.
+- A null adds nothing, like a zero. There is no column "is unknown": what a source does not tell is a trait of
+  the source, and in the public spam collection it would give the class away.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy import sparse
+
+from feature_repo.errors import BadData
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSpec:
+    """Which columns make the matrix, in which order: the tokens first, then the numbers."""
+
+    token_column: str
+    token_dimension: int
+    numeric: tuple[str, ...]
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of the matrix."""
+        return self.token_dimension + len(self.numeric)
+
+    def to_json(self) -> dict[str, Any]:
+        """Express the spec in types that JSON has."""
+        return asdict(self) | {"numeric": list(self.numeric)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "MatrixSpec":
+        """Build the spec that `to_json` expressed."""
+        return cls(values["token_column"], int(values["token_dimension"]), tuple(values["numeric"]))
+
+
+def build_matrix(table: pa.Table, spec: MatrixSpec) -> sparse.csr_matrix:
+    """Build the sparse matrix of a feature table, one row per row, in its order.
+
+    Works on whole Arrow buffers: 100,000 rows of 66 tokens take about half a second.
+
+    Parameters
+    ----------
+    table
+        Feature columns by short name; chunked and sliced tables are welcome. The token column is a list of
+        integers from 0 to the dimension - 1; null and empty lists are rows without tokens.
+    spec
+        Columns and their order.
+
+    Returns
+    -------
+    csr_matrix of float64, shape (rows, dimension + numbers), without explicit zeros.
+
+    Raises
+    ------
+    BadData
+        If a column is missing or a token id lies outside the dimension.
+
+    >>> table = pa.table({"tokens": [[2, 0, 2], None], "count": [0, None]})
+    >>> build_matrix(table, MatrixSpec("tokens", 3, ("count",))).toarray().round(3).tolist()
+    [[0.509, 0.0, 0.861, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    """
+    missing = [name for name in (spec.token_column, *spec.numeric) if name not in table.column_names]
+    if missing:
+        raise BadData(
+            f"the model needs {len(spec.numeric) + 1} feature columns; {len(missing)} are not there: "
+            f"{missing[:5]}. Score with the feature service that the model version names."
+        )
+    tokens = _weigh_tokens(_count_tokens(table.column(spec.token_column), spec.token_dimension))
+    if not spec.numeric:
+        return tokens
+    numbers = sparse.csr_matrix(np.column_stack([_read_numbers(table.column(name)) for name in spec.numeric]))
+    return sparse.hstack([tokens, numbers], format="csr")
+
+
+def _count_tokens(column: pa.ChunkedArray, dimension: int) -> sparse.csr_matrix:
+    ids = pc.list_flatten(column)
+    greatest = pc.max(ids).as_py() or 0
+    if ids.null_count or greatest >= dimension:
+        raise BadData(
+            f"token ids must be whole numbers from 0 to {dimension - 1}; found {ids.null_count} nulls among "
+            f"{len(ids)} and {greatest} as the greatest. The model needs the tokeniser it was trained with."
+        )
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+    starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    entries = (np.ones(len(ids)), ids.to_numpy().astype(np.int32), starts)
+    counts = sparse.csr_matrix(entries, shape=(len(column), dimension))
+    counts.sum_duplicates()
+    return counts
+
+
+def _weigh_tokens(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    weights = 1 + np.log(counts.data)
+    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    # bincount adds up each row by itself, in order: a score must not depend on which rows share its partition.
+    lengths = np.sqrt(np.bincount(rows, weights=weights**2, minlength=counts.shape[0]))
+    counts.data = weights / lengths[rows]
+    return counts
+
+
+def _read_numbers(column: pa.ChunkedArray) -> Floats:
+    values = np.nan_to_num(pc.cast(column, pa.float64()).to_numpy(), nan=0.0)
+    # The sign is kept although no feature is negative today: a logarithm must not turn a new one into NaN.
+    return np.copysign(np.log1p(np.abs(values)), values)
+
+
+def build_pipeline(c: float, class_weight: Literal["balanced"] | None) -> "Pipeline":
+    """Build the unfitted default pipeline, of scikit-learn's own types only.
+
+    Columns never seen in training are dropped, tokens are weighed by their inverse document frequency, and one
+    logistic regression per class is fitted; its probabilities are normalised. On real comments this is
+    as accurate as the multinomial fit at a tenth of its time.
+
+    Parameters
+    ----------
+    c
+        Inverse strength of the L2 penalty.
+    class_weight
+        "balanced" weighs classes inversely to their rows; None takes rows as they are.
+    """
+    from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415 - takes a second to import
+    from sklearn.feature_selection import VarianceThreshold  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.multiclass import OneVsRestClassifier  # noqa: PLC0415
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+    per_class = LogisticRegression(C=c, class_weight=class_weight, solver="liblinear", random_state=0)
+    return Pipeline(
+        [
+            ("seen", VarianceThreshold()),
+            ("rarity", TfidfTransformer(norm=None)),
+            ("classes", OneVsRestClassifier(per_class)),
+        ]
+    )
+
+
+def score_matrix(pipeline: "Pipeline", matrix: sparse.csr_matrix, class_count: int | None = None) -> Floats:
+    """Probabilities of each class, shape (rows, classes), in the order of the spec's classes; rows sum to 1.
+
+    Parameters
+    ----------
+    pipeline
+        Fitted on class codes 0, 1, …: positions in the spec's classes.
+    class_count
+        Number of classes, needed only where a fold may have lacked one: it then has probability 0.
+    """
+    found = np.asarray(pipeline.classes_, dtype=np.intp)
+    if matrix.shape[0] == 0:  # scikit-learn refuses an empty matrix; nothing owed is a normal day
+        return np.zeros((0, class_count or len(found)))
+    probabilities: Floats = pipeline.predict_proba(matrix)
+    if class_count is None or class_count == len(found):
+        return probabilities
+    complete = np.zeros((matrix.shape[0], class_count))
+    complete[:, found] = probabilities
+    return complete
+
+
+def load_pipeline(path: Path) -> "Pipeline":
+    """Load a pipeline from its skops file, which runs no code of the file's own.
+
+    Raises
+    ------
+    BadData
+        If the file is no pipeline, or asks for types beyond those that skops knows as safe.
+    """
+    import skops.io  # noqa: PLC0415 - pulls in all of scikit-learn
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
+
+    try:
+        loaded = skops.io.load(path, trusted=[])
+    except UntrustedTypesFoundException as error:
+        raise BadData(f"the model file {path.name} asks for types that are not trusted; train again. {error}") from None
+    except (OSError, BadZipFile, ValueError, KeyError) as error:
+        raise BadData(f"the model file {path.name} cannot be read as a skops pipeline: {error}") from error
+    if not hasattr(loaded, "predict_proba"):
+        raise BadData(f"the model file {path.name} holds a {type(loaded).__name__}, not a fitted pipeline; train again")
+    pipeline: Pipeline = loaded
+    return pipeline

@@ -1,0 +1,90 @@
+"""The promotion ledger: who is champion, since when and why. The one place that says so.
+
+**Order of a promotion.** The verdict is committed to `ops.promotions` first, MLflow's aliases follow. Killed in
+between, the ledger already holds the new champion, and scoring, which asks the ledger, uses it; only the mirror in
+MLflow is stale, until the next train, promote or rollback sets it again. The other way round, a version could score
+whose promotion no one recorded.
+
+Knows neither MLflow nor the gate.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from feature_repo.errors import Unavailable
+from feature_repo.lake import quote_name
+
+if TYPE_CHECKING:
+    import duckdb
+
+Action = Literal["promoted", "refused", "rolled_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One row of `ops.promotions`; the meaning of each field is declared there."""
+
+    decided_at: datetime
+    model: str
+    version: str
+    action: Action
+    champion_before: str | None
+    champion_after: str | None
+    reasons: tuple[str, ...]
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Which versions of a model are champion and previous champion; None where there is none."""
+
+    champion: str | None
+    previous: str | None
+
+
+def read_standing(connection: "duckdb.DuckDBPyConnection", model: str) -> Standing:
+    """Read the champion in force and the one before it."""
+    row = connection.execute(
+        "select champion_after, champion_before from ops.promotions "
+        "where model = ? and action <> 'refused' order by decided_at desc limit 1",
+        [model],
+    ).fetchone()
+    return Standing(*row) if row else Standing(None, None)
+
+
+def read_last_verdict(
+    connection: "duckdb.DuckDBPyConnection", model: str, version: str
+) -> tuple[Action, tuple[str, ...]] | None:
+    """Read the latest row on a version: its action and reasons; None if it was never judged."""
+    row = connection.execute(
+        "select action, reasons from ops.promotions where model = ? and version = ? order by decided_at desc limit 1",
+        [model, version],
+    ).fetchone()
+    return (row[0], tuple(row[1])) if row else None
+
+
+def append_promotion(connection: "duckdb.DuckDBPyConnection", promotion: Promotion) -> None:
+    """Write one row within the caller's transaction, under the writer lock.
+
+    A row is never dated before an earlier one of its model: the latest decides, and clocks go back at times.
+
+    Raises
+    ------
+    Unavailable
+        If the champion is no longer the one that the decision was about.
+    """
+    now = read_standing(connection, promotion.model).champion
+    if now != promotion.champion_before:
+        raise Unavailable(
+            f"the champion of {promotion.model} was {promotion.champion_before or 'none'} when version "
+            f"{promotion.version} was judged, and is {now or 'none'} now; judge it again"
+        )
+    row = asdict(promotion) | {"reasons": list(promotion.reasons)}
+    columns = ", ".join(quote_name(name) for name in row)
+    connection.execute(
+        f"insert into ops.promotions ({columns}) "  # noqa: S608 - the names of our own fields, quoted
+        "select greatest(?, coalesce(max(decided_at) + interval 1 microsecond, '-infinity')), ?, ?, ?, ?, ?, ?, ? "
+        "from ops.promotions where model = ?",
+        [*row.values(), promotion.model],
+    )
