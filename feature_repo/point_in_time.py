@@ -138,7 +138,7 @@ def _build_join(history: History, spine: Spine, *, data_version: int | None, is_
         state=_build_state(history, data_version),
         semi=" and ".join(f"source.{inside} = spine.{outside}" for inside, outside in keys),
         keys=", ".join(inside for inside, _ in keys),
-        join=" and ".join(f"{name}.{inside} = spine.{outside}" for inside, outside in keys),
+        join="\n    and ".join(f"{name}.{inside} = spine.{outside}" for inside, outside in keys),
         instant=quote_name(spine.instant),
     )
 

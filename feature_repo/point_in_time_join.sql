@@ -1,6 +1,7 @@
 -- Many to one: what is joined has one row per key and instant of becoming visible, the last of them. A row that
 -- was overtaken (a newer event was visible already) never shows. Events alone decide that: of two rows with the
--- same event, the later created is never visible earlier.
+-- same event, the later created is never visible earlier. DuckDB 1.5.5 takes a null instant for the last of all:
+-- "-infinity" stands in for it, and finds nothing.
 asof left join (
     select *
     from (
@@ -26,4 +27,6 @@ asof left join (
         )
     )
     where "__event" = "__newest_event" and "__next_visible" is distinct from "__visible"
-) as {name} on {join} and {name}."__visible" <= spine.{instant}
+) as {name}
+    on {join}
+    and {name}."__visible" <= coalesce(spine.{instant}, timestamptz '-infinity')

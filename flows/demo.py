@@ -20,7 +20,7 @@ from flows.report import Grid, Report
 from flows.sample import DayFiles, Sample, SampleFiles, write_sample
 from flows.score import score
 from flows.settings import Settings
-from flows.train import train
+from flows.train import summarize, train
 
 Say = Callable[[str], None]
 _MODELS: Final = ("sentiment", "spam")
@@ -79,7 +79,7 @@ def _walk_quiet_weeks(files: SampleFiles, days: tuple[DayFiles, ...], say: Say) 
     say("features: " + ", ".join(f"{count:,} rows of {table.split('.')[1]}" for table, count in rows.items()))
     for model in _MODELS:
         trained = train(model, now=now)
-        say(f"{model}: {trained.summary}")
+        say(f"{model}: {summarize(trained)}")
         say(f"{model}: {score(model, now=now).rows_scored:,} comments scored")
     say(f"watching: {_watch(now)}")
 
@@ -92,8 +92,8 @@ def _walk_drifting_week(days: tuple[DayFiles, ...], say: Say) -> None:
         scored = sum(score(model, now=now).rows_scored for model in _MODELS)
         say(f"{day.day:%a %d %b}: {receipt}; {scored:,} scores")
     say(f"watching: {_watch(now)}")
-    worse = train("sentiment", regularization=1e-6, now=now)
-    say(f"a worse candidate: {worse.summary}")
+    worse = train("sentiment", candidate={"C": 1e-6}, now=now)
+    say(f"a worse candidate: {summarize(worse)}")
 
 
 def _ingest(kind: str, paths: list[Path], now: datetime, task_name: str | None = None) -> str:

@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feature_repo.retrieval import build_spine, compile_features
+from feature_repo.retrieval import build_spine, compile_features, describe_service
 
+from feature_repo.errors import BadData
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_materialized_version, read_watermark
 
@@ -98,9 +99,13 @@ def read_owed(lake: Lake, model: str, *, role: str = "production") -> Owed:
 def build_plan(
     lake: Lake, version: "ModelVersion", owed: Owed, *, run_id: str, started_at: datetime, partition_rows: int
 ) -> ScorePlan:
-    """Cut the owed rows into partitions of about `partition_rows` by a stable hash of the comment."""
+    """Cut the owed rows into partitions of about `partition_rows` by a stable hash of the comment.
+
+    Raises `BadData` if the version's feature service is no longer what the version was trained on.
+    """
     staging = lake.staging / run_id
-    service = version.descriptor["service"]["name"]
+    service = version.descriptor["feature_service"]
+    _check_service(lake, version, service)
     count = math.ceil(owed.rows / partition_rows)
     spine = build_spine(data_version=owed.data_version, above=owed.watermark)
     partitions = tuple(
@@ -115,7 +120,7 @@ def build_plan(
         run_id=run_id,
         owed=owed,
         model_version=version.version,
-        descriptor=version.descriptor,
+        descriptor=dict(version.descriptor),
         pipeline_path=str(version.path),
         home=str(lake.home),
         started_at=started_at.isoformat(),
@@ -146,6 +151,15 @@ def _read_owed(connection: "duckdb.DuckDBPyConnection", model: str, role: str) -
     spine = build_spine(data_version=data_version, above=watermark)
     row = connection.execute(f"select count(*) from ({spine})").fetchone()  # noqa: S608 - our own SQL and integers
     return Owed(model, role, watermark, data_version, rows=row[0] if row else 0)
+
+
+def _check_service(lake: Lake, version: "ModelVersion", service: str) -> None:
+    trained_on, now = version.descriptor["service_digest"], describe_service(lake, service).digest
+    if trained_on != now:
+        raise BadData(
+            f"{version.model} version {version.version} was trained on {service} with digest {trained_on[:12]}, and the "
+            f"registry has {now[:12]} now; train a new version, or restore the definitions and run `scorelake apply`"
+        )
 
 
 def _take_share(spine: str, index: int, count: int) -> str:

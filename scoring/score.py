@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from training.registry import resolve_version
+from training.registry import resolve
 
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run
@@ -72,7 +72,7 @@ def score_owed(
 
 
 def _plan(lake: Lake, owed: Owed, *, run_id: str, now: datetime, options: ScoreOptions) -> ScorePlan:
-    version = resolve_version(lake, owed.model)
+    version = resolve(lake, owed.model)
     return build_plan(lake, version, owed, run_id=run_id, started_at=now, partition_rows=options.partition_rows)
 
 

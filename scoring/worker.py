@@ -81,7 +81,7 @@ def _load(path: str) -> object:
 def _build_lineage(plan: "ScorePlan", *, rows: int) -> dict[str, pa.Array]:
     lineage = {
         "model_version": pa.scalar(plan.model_version),
-        "feature_service": pa.scalar(plan.descriptor["service"]["name"]),
+        "feature_service": pa.scalar(plan.descriptor["feature_service"]),
         "data_version": pa.scalar(plan.owed.data_version),
         "run_id": pa.scalar(plan.run_id),
         "scored_at": pa.scalar(plan.started, _INSTANT),

@@ -1,21 +1,33 @@
-"""Shared fixtures: a real, migrated, empty lake, built once a session and copied for each test."""
+"""Shared fixtures: real lakes, built once a session; tests that write work on a copy."""
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from feature_repo.contracts import TABLES, build_score_tables
+from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, migrate_tables, write_lake
+from feature_repo.retrieval import apply_definitions
+from feature_repo.sources.ingest import IngestRequest, ingest_files
+from feature_repo.sources.mapping import read_mapping
+from flows.sample import Sample, write_sample
+from training.spec import list_specs, read_spec
+from training.train import train_model
+
+
+def _migrate(lake: Lake) -> None:
+    with write_lake(lake, purpose="seed") as connection:
+        migrate_tables(connection, TABLES)
+        migrate_tables(connection, build_score_tables("sentiment", ("negative", "neutral", "positive")))
+        migrate_tables(connection, build_score_tables("spam", ("ham", "spam")))
 
 
 @pytest.fixture(scope="session")
 def seed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("seed")
-    with write_lake(Lake(home), purpose="seed") as connection:
-        migrate_tables(connection, TABLES)
-        migrate_tables(connection, build_score_tables("sentiment", ("negative", "neutral", "positive")))
-        migrate_tables(connection, build_score_tables("spam", ("ham", "spam")))
+    _migrate(Lake(home))
     return home
 
 
@@ -25,3 +37,40 @@ def lake(seed_home: Path, tmp_path: Path) -> Lake:
     home = tmp_path / "home"
     shutil.copytree(seed_home, home)
     return Lake(home)
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with three weeks of generated comments, features and a champion of each model; nothing is scored."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    lake = Lake(home)
+    _migrate(lake)
+    sample = Sample(comments=3_000, days=21)
+    now = sample.start_at + timedelta(days=sample.days)
+    files = write_sample(sample, home / "sample")
+    batches: list[tuple[str, list[Path], str | None]] = [
+        ("channels", [files.channels], None),
+        ("videos", [files.videos], None),
+        ("comments", [day.comments for day in files.days], None),
+        ("labels", [day.sentiment_labels for day in files.days], "sentiment"),
+        ("labels", [day.spam_labels for day in files.days], "spam"),
+    ]
+    for number, (kind, paths, task) in enumerate(batches):
+        request = IngestRequest(
+            kind=kind,
+            paths=tuple(paths),
+            mapping=read_mapping(),
+            source="sample",
+            run_id=f"batch-{number}",
+            now=now,
+            author_key=b"a key for tests",
+            task=task,
+        )
+        ingest_files(lake, request)
+    receipt = materialize_features(lake, run_id="materialize", now=now)
+    apply_definitions(lake)
+    for name in list_specs():
+        spec = read_spec(name)
+        trained = train_model(lake, spec, run_id=f"train-{name}", now=now, data_version=receipt.data_version)
+        assert trained.verdict.is_promoted, trained.verdict
+    return home

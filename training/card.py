@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from training.dataset import TrainingSet
-    from training.evaluate import Evaluation
     from training.metrics import Estimate, Metrics
-    from training.spec import ModelSpec
+    from training.trial import Trial
 
 _CARD: Final = """\
 # {name}: {classes}
@@ -37,8 +35,9 @@ little known.
 """
 
 
-def build_card(spec: "ModelSpec", training_set: "TrainingSet", evaluation: "Evaluation") -> str:
+def build_card(trial: "Trial") -> str:
     """Write the card of a version just trained."""
+    spec, training_set, evaluation = trial.spec, trial.training_set, trial.evaluation
     overall = evaluation.overall
     instants = pc.min_max(training_set.table.column("event_timestamp")).as_py()
     counts = pc.value_counts(training_set.table.column("label")).to_pylist()

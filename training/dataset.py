@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _SQL: Final = Path(__file__).with_name("dataset.sql")
 
-# The number of the batch that brought a row is no part of what the row says.
-_NOT_CONTENT: Final = ("ingest_seq",)
+# Which batch brought a row is no part of what the row says.
+_NOT_CONTENT: Final = frozenset({"ingest_seq", "resolved_seq"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +133,7 @@ def split_table(
         service=service,
         data_version=data_version,
         as_of=as_of,
-        digest=digest_rows(table.drop_columns(list(_NOT_CONTENT)), key="comment_id"),
+        digest=digest_rows(table.select(sorted(set(table.column_names) - _NOT_CONTENT)), key="comment_id"),
     )
 
 

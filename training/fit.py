@@ -5,6 +5,7 @@ Cross-validation by group belongs here. Which rows may be learned from at all is
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,7 @@ def fit_model(examples: Examples, recipe: "Recipe", build_pipeline: "PipelineBui
     Log loss, because the confidence is used and not the label alone. The folds keep groups whole; with a single
     group there is nothing to compare on, and the first C is taken.
     """
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - comes with scikit-learn and is as heavy
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - with scikit-learn
 
     examples = _shuffle_labels(examples, recipe.label_shuffle_seed)
     # One thread: sums in one order give the same model everywhere, and on busy cores threads only get in each
@@ -98,10 +99,8 @@ def _tune(examples: Examples, recipe: "Recipe", build_pipeline: "PipelineBuilder
     if len(recipe.c_values) == 1 or len(np.unique(examples.groups)) == 1:
         return {}
     folds = deal_folds(examples.groups, _TUNING_FOLDS)
-    return {
-        c: float(np.mean(list(_measure_folds(examples, folds, lambda c=c: build_pipeline(c, recipe.class_weight)))))
-        for c in recipe.c_values
-    }
+    builders = {c: partial(build_pipeline, c, recipe.class_weight) for c in recipe.c_values}
+    return {c: float(np.mean(list(_measure_folds(examples, folds, build)))) for c, build in builders.items()}
 
 
 def _measure_folds(examples: Examples, folds: Sequence[Fold], build: Callable[[], "Pipeline"]) -> Iterator[float]:

@@ -123,7 +123,8 @@ def _weigh_tokens(counts: sparse.csr_matrix) -> sparse.csr_matrix:
 def _read_numbers(column: pa.ChunkedArray) -> Floats:
     values = np.nan_to_num(pc.cast(column, pa.float64()).to_numpy(), nan=0.0)
     # The sign is kept although no feature is negative today: a logarithm must not turn a new one into NaN.
-    return np.copysign(np.log1p(np.abs(values)), values)
+    damped: Floats = np.copysign(np.log1p(np.abs(values)), values)
+    return damped
 
 
 def build_pipeline(c: float, class_weight: Literal["balanced"] | None) -> "Pipeline":

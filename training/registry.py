@@ -112,15 +112,17 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
     BadData
         If there is no such version, or its file is not the one that was registered.
     """
-    number = wanted if wanted == "challenger" else _read_number(lake, model, wanted)
-    _check_store(lake, model)
+    number = _read_number(lake, model, wanted)
+    if number is None or not _locate_store(lake).exists():
+        raise Unavailable(f"{model} has no {wanted} yet; run `scorelake train {model}`")
     with _open_client(lake) as client:
-        if number == "challenger":
-            number = dict(client.get_registered_model(model).aliases).get("challenger")
-        if number is None:
-            raise Unavailable(f"{model} has no {wanted} yet; run `scorelake train {model}`")
-        found = _read_version(lake, client.get_model_version(model, number))
-        _check_file(found.path, client.get_model_version(model, number).tags.get(_HASH_TAG))
+        registered = (
+            client.get_model_version_by_alias(model, number)
+            if number == "challenger"
+            else client.get_model_version(model, number)
+        )
+        found = _read_version(lake, registered)
+    _check_file(found.path, registered.tags.get(_HASH_TAG))
     return found
 
 
@@ -148,19 +150,13 @@ def mirror_aliases(lake: "Lake", model: str) -> None:
 
 
 def _read_number(lake: "Lake", model: str, wanted: str) -> str | None:
-    if wanted.isdecimal():
+    if wanted.isdecimal() or wanted == "challenger":
         return wanted
+    if wanted not in {"champion", "previous"}:
+        raise BadData(f"a version is a number, champion, previous or challenger; found {wanted!r}")
     with read_lake(lake) as connection:
         standing = read_standing(connection, model)
-    known = {"champion": standing.champion, "previous": standing.previous}
-    if wanted not in known:
-        raise BadData(f"a version is a number, champion, previous or challenger; found {wanted!r}")
-    return known[wanted]
-
-
-def _check_store(lake: "Lake", model: str) -> None:
-    if not _locate_store(lake).exists():
-        raise Unavailable(f"{model} was never trained here; run `scorelake train {model}`")
+    return standing.champion if wanted == "champion" else standing.previous
 
 
 def _locate_store(lake: "Lake") -> Path:
@@ -173,14 +169,14 @@ def _locate_artifacts(lake: "Lake") -> Path:
 
 @contextmanager
 def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
-    """Open MLflow on the lake's own store, made on first use (two seconds of migrations), with its errors translated."""
+    """Open MLflow on the lake's own store, made on first use (two seconds), with its errors translated."""
     with _silence_telemetry():
         # Seconds to import, hence only here.
         from mlflow import MlflowClient  # noqa: PLC0415
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
         from mlflow.telemetry import set_telemetry_client  # noqa: PLC0415
 
-        set_telemetry_client()  # in case someone else imported MLflow before, with telemetry on
+        set_telemetry_client()  # type: ignore[no-untyped-call]  # in case someone else imported MLflow before, with telemetry on
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     _locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{_locate_store(lake)}"

@@ -82,9 +82,10 @@ class Recipe:
         unknown = sorted(overrides.keys() - known)
         if unknown:
             raise BadData(f"a candidate is changed by {', '.join(sorted(known))}; found {unknown[:5]}")
-        changes = {name: tuple(value) if isinstance(value, list) else value for name, value in overrides.items()}
+        changes: dict[str, Any] = dict(overrides)
         if "C" in changes:
-            changes["c_values"] = (float(changes.pop("C")),)
+            changes["c_values"] = [changes.pop("C")]
+        changes["c_values"] = tuple(float(c) for c in changes.get("c_values", self.c_values))
         return replace(self, **changes)
 
 

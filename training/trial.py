@@ -28,8 +28,19 @@ _MIN_LATER_ROWS: Final = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """What came of a recipe: the model to register, the rows it was judged on and what it said there."""
+    """What came of a recipe on a training set.
 
+    Parameters
+    ----------
+    fitted
+        The model to register.
+    rows, probabilities
+        What it was judged on, and what it said there.
+    """
+
+    spec: "ModelSpec"
+    training_set: "TrainingSet"
+    recipe: "Recipe"
     fitted: FittedModel
     rows: JudgedRows
     probabilities: Floats
@@ -51,24 +62,15 @@ def run_trial(training_set: "TrainingSet", spec: "ModelSpec", recipe: "Recipe") 
         probabilities = predict_out_of_fold(examples, spec.folds, fit)
     else:
         probabilities = score_matrix(fitted.pipeline, examples.matrix[rows.positions])
-        later = measure_later(training_set, spec, replace(recipe, c_values=(fitted.c,)))
-    return Trial(fitted, rows, probabilities, evaluate_judged(spec, rows, probabilities, later))
-
-
-def evaluate_judged(
-    spec: "ModelSpec", rows: JudgedRows, probabilities: Floats, later: Metrics | None = None
-) -> Evaluation:
-    """Measure probabilities on the judged rows of a spec, saying how the rows were kept apart."""
-    design = f"{spec.held_out_share:.0%} of the groups ({spec.group_column}) held out for ever"
-    if spec.is_cross_group:
-        design = f"out of fold, {min(spec.folds, rows.group_count)} folds of whole groups ({spec.group_column})"
-    return evaluate_probabilities(rows, probabilities, design=design, abstain_below=spec.abstain_below, later=later)
+        later = measure_later(training_set, spec, examples, replace(recipe, c_values=(fitted.c,)))
+    evaluation = evaluate_judged(spec, rows, probabilities, later)
+    return Trial(spec, training_set, recipe, fitted, rows, probabilities, evaluation)
 
 
 def predict_judged(
     training_set: "TrainingSet", spec: "ModelSpec", *, matrix: MatrixSpec, recipe: "Recipe", pipeline: "Pipeline"
 ) -> Floats:
-    """What an older version says of the judged rows, from its own columns; for a cross-group spec, its recipe does.
+    """What a registered version says of the judged rows; for a cross-group spec, what refits of its recipe say.
 
     Parameters
     ----------
@@ -84,17 +86,29 @@ def predict_judged(
     return score_matrix(pipeline, examples.matrix[training_set.is_held_out])
 
 
+def evaluate_judged(
+    spec: "ModelSpec", rows: JudgedRows, probabilities: Floats, later: Metrics | None = None
+) -> Evaluation:
+    """Measure probabilities on the judged rows of a spec, saying how the rows were kept apart."""
+    design = f"on {spec.held_out_share:.0%} of the groups ({spec.group_column}), held out for ever"
+    if spec.is_cross_group:
+        design = f"out of fold, on {min(spec.folds, rows.group_count)} folds of whole groups ({spec.group_column})"
+    return evaluate_probabilities(rows, probabilities, design=design, abstain_below=spec.abstain_below, later=later)
+
+
 def build_examples(training_set: "TrainingSet", spec: "ModelSpec", matrix: MatrixSpec) -> Examples:
     """Every row of the set as a matrix; what may be learned from is for the caller to take."""
     cells = build_matrix(training_set.table, matrix)
     return Examples(cells, training_set.labels, training_set.groups, len(spec.classes))
 
 
-def measure_later(training_set: "TrainingSet", spec: "ModelSpec", recipe: "Recipe") -> Metrics | None:
-    """Figures of a model that learned from the earlier 80 % of the time, on later rows of held-out groups.
+def measure_later(
+    training_set: "TrainingSet", spec: "ModelSpec", examples: Examples, recipe: "Recipe"
+) -> Metrics | None:
+    """Figures of a model that learned from the earlier 80 % of the rows, on later rows of held-out groups.
 
-    None if there are fewer than 100 such rows, or too few of a class to learn from. C is the one chosen on the whole
-    training side, of which no held-out group is part.
+    None if there are fewer than 100 such rows, or too few of a class to learn from. C is the one chosen on the
+    whole training side, of which no held-out group is part.
     """
     instants = training_set.table.column("event_timestamp").to_numpy().astype("datetime64[us]").astype(np.int64)
     is_later = instants > np.quantile(instants, 1 - _LATER_SHARE)
@@ -102,12 +116,11 @@ def measure_later(training_set: "TrainingSet", spec: "ModelSpec", recipe: "Recip
     counts = np.bincount(training_set.labels[learn], minlength=len(spec.classes))
     if judge.sum() < _MIN_LATER_ROWS or counts.min() < spec.min_class_rows:
         return None
-    examples = build_examples(training_set, spec, training_set.matrix)
     fitted = fit_model(examples.take(learn), recipe, spec.build_pipeline)
-    groups = np.unique(training_set.groups[judge], return_inverse=True)[1].astype(np.int64)
-    probabilities = score_matrix(fitted.pipeline, examples.matrix[judge])
-    tally = tally_groups(training_set.labels[judge], probabilities, groups, int(groups.max()) + 1)
-    return estimate_metrics(tally, spec.classes)
+    judged = examples.take(judge)
+    groups = np.unique(judged.groups, return_inverse=True)[1].astype(np.int64)
+    probabilities = score_matrix(fitted.pipeline, judged.matrix)
+    return estimate_metrics(tally_groups(judged.labels, probabilities, groups, int(groups.max()) + 1), spec.classes)
 
 
 def check_same_rows(challenger: "TrainingSet", champion: "TrainingSet") -> None:

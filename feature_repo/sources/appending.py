@@ -4,11 +4,13 @@ Runs inside the caller's transaction, under the writer lock. The rules are in th
 module; which rows are good was decided by `candidates`.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
 
 from feature_repo.contracts import CHANNELS, COMMENT_COUNTS, LABELS, VIDEOS
 from feature_repo.lake import quote_name
@@ -16,6 +18,8 @@ from feature_repo.lake import quote_name
 if TYPE_CHECKING:
     import duckdb
     from pandera.pandas import DataFrameSchema
+
+_log = logging.getLogger(__name__)
 
 _FOLDER: Final = Path(__file__).parent
 _BATCH_COLUMNS: Final = ("source", "batch_id", "ingest_seq")
@@ -120,7 +124,7 @@ def _count_conflicts(
     )
 
 
-def _list_names(names: Any, owner: str = "") -> str:
+def _list_names(names: Iterable[str], owner: str = "") -> str:
     return ", ".join(owner + quote_name(name) for name in names)
 
 
@@ -130,4 +134,7 @@ def _run(
     """Run a statement with those of the stamp's values that it uses; the number that it returns."""
     sql = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8").format(**names or {})
     values = {field: getattr(stamp, field) for field in Stamp.__slots__ if f"${field}" in sql}
-    return int(connection.execute(sql, values).fetchall()[0][0])
+    since = perf_counter()
+    count = int(connection.execute(sql, values).fetchall()[0][0])
+    _log.info("statement=%s batch=%s rows=%d seconds=%.3f", name, stamp.batch_id, count, perf_counter() - since)
+    return count

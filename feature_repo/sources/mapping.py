@@ -69,6 +69,13 @@ class ColumnSource(BaseModel):
         """Source columns that the value is made of."""
         return self.hash_of if self.column is None else (self.column,)
 
+    def check_type(self, place: str, sql_type: str) -> None:
+        """Raise ValueError if something is told that means nothing for a column of this type."""
+        if self.values and sql_type != "varchar":
+            raise ValueError(f"{place}: values are for texts, this is a {sql_type}")
+        if self.model_fields_set & {"formats", "zone"} and sql_type != "timestamptz":
+            raise ValueError(f"{place}: formats and zone are for times, this is a {sql_type}")
+
     @model_validator(mode="after")
     def _check_origin(self) -> Self:
         origins = (self.column is not None, bool(self.hash_of), self.file_stem, self.constant is not None)
@@ -124,6 +131,8 @@ class SourceMapping(BaseModel):
                 raise ValueError(f"{', '.join(unknown)}: no such column of the lake; {name} have {known}")
             if columns and missing:
                 raise ValueError(f"{', '.join(missing)}: not mapped, but no row is good without it")
+            for column, source in columns.items():
+                source.check_type(f"{name}.{column}", kind.columns[column])
         return self
 
 

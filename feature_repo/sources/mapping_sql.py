@@ -85,9 +85,7 @@ def _build_told(name: str, source: ColumnSource | None, parameters: Parameters) 
     told = _build_origin(source, parameters)
     if source.null_values:
         told = f"tell_unless({told}, {parameters.bind(list(source.null_values))}::varchar[])"
-    if name in _AS_SEEN:
-        return f"tell_as_seen({told})"
-    told = f"tell({told})"
+    told = f"tell_as_seen({told})" if name in _AS_SEEN else f"tell({told})"
     if source.prefix or source.suffix:
         told = f"{parameters.bind(source.prefix)} || {told} || {parameters.bind(source.suffix)}"
     return told

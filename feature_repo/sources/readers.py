@@ -151,8 +151,8 @@ def _read_csv(source: Source) -> Iterator[RawRow]:
 
 def _read_jsonl_columns(path: Path) -> tuple[str, ...]:
     with _open_text(path) as file:
-        rows = [_build_jsonl_row(line) for line in islice(read_lines(file), _PEEKED_LINES)]
-    return tuple(dict.fromkeys(key for row in rows if not row.fault for key in row.keys))
+        rows = (_build_jsonl_row(line) for line in islice(read_lines(file), _PEEKED_LINES))
+        return tuple(dict.fromkeys(key for row in rows if not row.fault for key in row.keys))
 
 
 def _read_jsonl(source: Source) -> Iterator[RawRow]:

@@ -87,6 +87,14 @@ def test_a_mapping_without_the_kind_says_what_it_has() -> None:
         ),
         ("[channels]\nchannel_id = 'a'\nobserved_at = { column = 'b', zone = '../etc' }", "expected an IANA zone"),
         (
+            "[channels]\nchannel_id = { column = 'a', zone = 'UTC' }",
+            "channels.channel_id: formats and zone are for times",
+        ),
+        (
+            "[channels]\nchannel_id = 'a'\nview_count = { column = 'b', values = { few = '1' } }",
+            "channels.view_count: values are for texts, this is a bigint",
+        ),
+        (
             "[channels]\nchannel_id = 'a'\nobserved_at = { column = 'b', formats = [] }",
             "observed_at.formats: .*at least 1",
         ),
@@ -305,7 +313,7 @@ def test_values_stand_for_others(read: Read, told: str | None, value: str | None
         ("maybe", None, ["is_observed_at_imputed_malformed"]),
     ],
 )
-def test_booleans(read: Read, told: str, value: bool | None, reasons: list[str]) -> None:
+def test_booleans(read: Read, told: str, value: object, reasons: list[str]) -> None:
     assert read("is_observed_at_imputed", told) == (value, reasons)
 
 

@@ -42,7 +42,13 @@ def _mapping(zone: str | None = None, **labels: str) -> SourceMapping:
 def _ingest(lake: Lake, content: str = CSV, **request: Any) -> IngestReceipt:
     path = lake.home / "rows.csv"
     path.write_text(content)
-    told: dict[str, Any] = {"paths": (path,), "mapping": _mapping(), "source": "test", "run_id": "r1", "bad_row_share_limit": 1.0}
+    told: dict[str, Any] = {
+        "paths": (path,),
+        "mapping": _mapping(),
+        "source": "test",
+        "run_id": "r1",
+        "bad_row_share_limit": 1.0,
+    }
     return ingest_files(lake, IngestRequest(kind="comments", now=NOW, author_key=KEY, **told | request))
 
 

@@ -109,7 +109,7 @@ def test_jsonl_rows_may_differ_in_their_keys(tmp_path: Path) -> None:
     ]
 
 
-_NOON = dt.datetime(2024, 3, 1, 12, 0, 0, 500_000)
+_NOON = dt.datetime(2024, 3, 1, 12, 0, 0, 500_000)  # noqa: DTZ001 - a type without zone is among the cases
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,9 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(BadData, match=r"cannot read .*missing\.csv: .*No such file"):
         open_sources([tmp_path / "missing.csv"])
-    with pytest.raises(BadData, match="expected a file, found a folder or device: .*folder.csv; name the files in it"):
+    with pytest.raises(
+        BadData, match=r"expected a file, found a folder or device: .*folder\.csv; name the files in it"
+    ):
         open_sources([tmp_path / "folder.csv"])
     with pytest.raises(BadData, match="cannot read"):
         open_sources([tmp_path / ("n" * 300 + ".csv")])

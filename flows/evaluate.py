@@ -1,0 +1,49 @@
+"""The flow that evaluates a model version on the rows held out today."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from flows.evaluation import build_grids
+from flows.report import Report
+from flows.stage import begin_stage, run_step, tell
+from flows.train import read_trainable_version
+from training.spec import read_spec
+from training.train import EvaluateReceipt, evaluate_model
+
+
+@flow(name="evaluate", flow_run_name="evaluate-{model}", log_prints=False)
+def evaluate(model: str, version: str | None = None, now: datetime | None = None) -> EvaluateReceipt:
+    """Evaluate a version on the rows that are held out now; they grow as labels come in.
+
+    Parameters
+    ----------
+    model
+        Name of the model: sentiment or spam.
+    version
+        Version number; the champion if not given.
+    now
+        Instant of the run; labels given later do not count; the clock if not given.
+    """
+    spec = read_spec(model)
+    stage = begin_stage("evaluate", now, model)
+    data_version = read_trainable_version(stage.lake)
+    receipt = run_step(
+        stage,
+        lambda: evaluate_model(
+            stage.lake,
+            spec,
+            version=version or "champion",
+            run_id=stage.run_id,
+            now=stage.now,
+            data_version=data_version,
+        ),
+    )
+    tell(stage, build_report(receipt))
+    return receipt
+
+
+def build_report(receipt: EvaluateReceipt) -> Report:
+    """Build the report of an evaluation."""
+    facts = {"data version": receipt.data_version, "seconds": sum(receipt.stage_seconds.values())}
+    return Report(f"{receipt.model} version {receipt.version}", facts, build_grids(receipt.evaluation))

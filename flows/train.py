@@ -1,0 +1,86 @@
+"""The flow that trains a model and lets the gate decide."""
+
+from datetime import datetime
+from typing import Any
+
+from prefect import flow
+
+from feature_repo.errors import BadData, Refused, Unavailable
+from feature_repo.lake import Lake, read_lake
+from feature_repo.ledger import read_data_version, read_materialized_version
+from flows.evaluation import build_grids, build_verdict_grid, show_estimate
+from flows.report import Report
+from flows.stage import begin_stage, run_step, tell
+from training.spec import read_spec
+from training.train import TrainReceipt, train_model
+
+
+@flow(name="train", flow_run_name="train-{model}", log_prints=False)
+def train(
+    model: str, candidate: dict[str, Any] | None = None, now: datetime | None = None
+) -> TrainReceipt:
+    """Train a model on what is labelled, evaluate it on what is held out, and promote it if the gate lets it.
+
+    Parameters
+    ----------
+    model
+        Name of the model: sentiment or spam.
+    candidate
+        Changes to the model's recipe, such as {"C": 0.1}; none for the recipe as it is.
+    now
+        Instant of the run; labels given later do not count; the clock if not given.
+    """
+    spec = read_spec(model)
+    stage = begin_stage("train", now, model)
+    data_version = read_trainable_version(stage.lake)
+    receipt = run_step(
+        stage,
+        lambda: train_model(
+            stage.lake, spec, run_id=stage.run_id, now=stage.now, data_version=data_version, candidate=candidate
+        ),
+    )
+    tell(stage, build_report(receipt))
+    return receipt
+
+
+def read_trainable_version(lake: Lake) -> int:
+    """Read the data version that features are there for; raises `Unavailable` if they are behind the data."""
+    with read_lake(lake) as connection:
+        found, materialized = read_data_version(connection), read_materialized_version(connection)
+    if found == 0:
+        raise BadData("there is nothing to learn from; ingest comments and labels first")
+    if materialized < found:
+        raise Unavailable(
+            f"features are there up to data version {materialized} of {found}; run `scorelake materialize` first"
+        )
+    return materialized
+
+
+def summarize(receipt: TrainReceipt) -> str:
+    """Say in a line what came of a training run."""
+    values = receipt.evaluation.overall.values
+    figures = f"accuracy {show_estimate(values['accuracy'])}, macro-F1 {show_estimate(values['macro_f1'])}"
+    failed = [check.name for check in receipt.verdict.checks if not check.is_passed]
+    verdict = "promoted" if receipt.verdict.is_promoted else f"REFUSED by the gate ({', '.join(failed)})"
+    return f"version {receipt.version} {verdict}; {figures}"
+
+
+def check_promoted(receipt: TrainReceipt) -> None:
+    """Raise `Refused` if the gate refused the version: a command then ends with exit code 3."""
+    if not receipt.verdict.is_promoted:
+        stays = f"version {receipt.champion_after} stays champion" if receipt.champion_after else "there is no champion yet"
+        raise Refused(f"{receipt.model} version {receipt.version} was not promoted; {stays}")
+
+
+def build_report(receipt: TrainReceipt) -> Report:
+    """Build the report of a training run: verdict, figures, slices, the gate's sentences."""
+    facts = {
+        "rows": receipt.rows,
+        "data version": receipt.data_version,
+        "digest of the training set": receipt.digest[:16],
+        "champion": f"{receipt.champion_before or 'none'} → {receipt.champion_after or 'none'}",
+        "seconds": sum(receipt.stage_seconds.values()),
+    }
+    grids = (*build_grids(receipt.evaluation), build_verdict_grid(receipt.verdict))
+    verdict = "promoted" if receipt.verdict.is_promoted else "REFUSED"
+    return Report(f"{receipt.model} version {receipt.version}: {verdict}", facts, grids)
