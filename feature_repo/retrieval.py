@@ -82,6 +82,11 @@ def open_store(lake: Lake, *, data_version: int | None = None) -> "FeatureStore"
     return _build_store(config)
 
 
+def is_applied(lake: Lake) -> bool:
+    """Whether definitions were ever applied to this lake."""
+    return Path(_read_config(lake, None)["registry"]).exists()
+
+
 def apply_definitions(lake: Lake) -> tuple[str, ...]:
     """Register what `definitions` holds, exactly as `feast apply` does; safe to repeat.
 

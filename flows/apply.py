@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from feature_repo.retrieval import apply_definitions
-
 from feature_repo.lake import write_lake
+from feature_repo.retrieval import apply_definitions
 from flows.report import Report
 from flows.settings import read_settings
 from flows.stage import prepare_lake

@@ -10,9 +10,10 @@ from feature_repo.sources.batches import IngestReceipt
 from feature_repo.sources.mapping import read_mapping
 from feature_repo.sources.quarantine import replay_batch
 from feature_repo.sources.revert import RevertReceipt, revert_batch
+from flows.entry import begin
 from flows.ingest import build_report
 from flows.report import Report
-from flows.stage import begin_stage, prepare_lake, run_step, tell
+from flows.stage import prepare_lake, run_step, tell
 from scoring.publish import withdraw_current
 from training.spec import list_specs
 
@@ -31,8 +32,8 @@ def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
     now
         Instant of the run; the clock if not given.
     """
-    stage = begin_stage("revert", now)
-    prepare_lake(stage.lake)
+    entry = begin("revert", now=now)
+    prepare_lake(entry.lake)
 
     def within(connection: "duckdb.DuckDBPyConnection", receipt: RevertReceipt) -> None:
         rebuild_channels(connection, receipt.channel_ids)
@@ -40,9 +41,9 @@ def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
             withdraw_current(connection, model)
 
     receipt = run_step(
-        stage, lambda: revert_batch(stage.lake, batch_id, run_id=stage.run_id, now=stage.now, within=within)
+        entry, lambda: revert_batch(entry.lake, batch_id, run_id=entry.run_id, now=entry.now, within=within)
     )
-    tell(stage, build_revert_report(receipt))
+    tell(entry, build_revert_report(receipt))
     return receipt
 
 
@@ -59,14 +60,14 @@ def replay(batch_id: str, mapping: str | None = None, now: datetime | None = Non
     now
         Instant of the run; the clock if not given.
     """
-    stage = begin_stage("replay", now)
-    key = stage.settings.read_author_key()
+    entry = begin("replay", now=now)
+    key = entry.settings.read_author_key()
     told = read_mapping(mapping) if mapping else None
     receipt = run_step(
-        stage,
-        lambda: replay_batch(stage.lake, batch_id, run_id=stage.run_id, now=stage.now, author_key=key, mapping=told),
+        entry,
+        lambda: replay_batch(entry.lake, batch_id, run_id=entry.run_id, now=entry.now, author_key=key, mapping=told),
     )
-    tell(stage, build_report(receipt))
+    tell(entry, build_report(receipt))
     return receipt
 
 

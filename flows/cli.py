@@ -1,15 +1,19 @@
 """The command line: one command per thing an operator does, each a thin call of a flow or a reader.
 
-Heavy libraries are imported where they are used, so that `--help` and `sql` answer at once. How output
-looks is in `terminal` and `report`.
+The everyday commands are here, those about input in `cli_ingest`, those about models in `cli_models`. Heavy
+libraries are imported where they are used, so that `--help` and `sql` answer at once. How output looks is in
+`terminal` and `report`.
 """
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from flows import terminal
+from flows.cli_ingest import ingest_app, quarantine_app
+from flows.cli_models import add_model_commands
+from flows.terminal import Json, Model
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,18 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Batch scoring of YouTube comments on a feature store, published as DuckDB tables.",
 )
-ingest_app = typer.Typer(help="Bring comments, videos, channels or labels into the lake.")
-quarantine_app = typer.Typer(no_args_is_help=True, help="See and replay the input rows that were refused.")
-app.add_typer(ingest_app, name="ingest")
-app.add_typer(quarantine_app, name="quarantine")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Model = Annotated[str, typer.Argument(help="Name of the model, such as sentiment or spam.")]
-Paths = Annotated[list[Path], typer.Argument(help="Files: .csv, .jsonl or .parquet.")]
-MappingName = Annotated[
-    Optional[str], typer.Option("--mapping", help="A preset, or a TOML file that says which column is what.")  # noqa: UP045 - typer reads this form
-]
-Source = Annotated[Optional[str], typer.Option(help="Name of the source; the mapping's name if not given.")]  # noqa: UP045
 
 
 def main() -> None:
@@ -37,112 +29,26 @@ def main() -> None:
     terminal.run(app)
 
 
-def _ingest(kind: str, paths: list[Path], mapping: str | None, source: str | None, *, as_json: bool) -> None:
-    with terminal.flow_session(as_json=as_json) as show:
-        from flows.ingest import build_report, ingest  # noqa: PLC0415
-
-        receipt = ingest(kind, [str(path.absolute()) for path in paths], mapping=mapping, source=source)
-        show(receipt, build_report)
-
-
-@ingest_app.callback(invoke_without_command=True)
-def ingest_batch(
-    context: typer.Context,
-    revert: Annotated[Optional[str], typer.Option(help="Take this batch back.")] = None,  # noqa: UP045
+@app.command()
+def demo(
+    comments: Annotated[int, typer.Option(min=2_000, help="Comments to generate.")] = 12_000,
+    seed: Annotated[int, typer.Option(help="Another seed tells another history.")] = 7,
     as_json: Json = False,
 ) -> None:
-    """Bring comments, videos, channels or labels into the lake, or take a batch back.
+    """Walk the whole road on generated comments: quiet weeks, a drifting one, a candidate the gate refuses.
 
-    Example: `scorelake ingest --revert ingest-20261120T081500-3fa9c1`
-    """
-    if context.invoked_subcommand is not None:
-        return
-    if revert is None:
-        raise typer.BadParameter("name what to ingest (comments, videos, channels or labels), or --revert BATCH")
-    with terminal.flow_session(as_json=as_json) as show:
-        from flows.batches import build_revert_report  # noqa: PLC0415
-        from flows.batches import revert as run  # noqa: PLC0415
-
-        show(run(revert), build_revert_report)
-
-
-@ingest_app.command("comments")
-def ingest_comments(paths: Paths, mapping: MappingName = None, source: Source = None, as_json: Json = False) -> None:
-    """Ingest comments, and their labels where the mapping knows them.
-
-    Example: `scorelake ingest comments comments.csv --mapping youtube-statistics`
-    """
-    _ingest("comments", paths, mapping, source, as_json=as_json)
-
-
-@ingest_app.command("videos")
-def ingest_videos(paths: Paths, mapping: MappingName = None, source: Source = None, as_json: Json = False) -> None:
-    """Ingest videos with their statistics and channels.
-
-    Example: `scorelake ingest videos videos-stats.csv --mapping youtube-statistics`
-    """
-    _ingest("videos", paths, mapping, source, as_json=as_json)
-
-
-@ingest_app.command("channels")
-def ingest_channels(paths: Paths, mapping: MappingName = None, source: Source = None, as_json: Json = False) -> None:
-    """Ingest channel statistics.
-
-    Example: `scorelake ingest channels channels.jsonl`
-    """
-    _ingest("channels", paths, mapping, source, as_json=as_json)
-
-
-@ingest_app.command("labels")
-def ingest_labels(
-    paths: Paths,
-    task: Annotated[str, typer.Option(help="Model that learns from these labels, such as sentiment.")],
-    mapping: MappingName = None,
-    source: Source = None,
-    as_json: Json = False,
-) -> None:
-    """Ingest labels of comments.
-
-    Example: `scorelake ingest labels labels.csv --task sentiment`
+    Example: `scorelake demo --comments 12000`
     """
     with terminal.flow_session(as_json=as_json) as show:
-        from flows.ingest import build_report, ingest  # noqa: PLC0415
+        from flows.demo import build_report, run_demo
+        from flows.sample import Sample
+        from flows.settings import read_settings
 
-        files = [str(path.absolute()) for path in paths]
-        show(ingest("labels", files, mapping=mapping, source=source, task_name=task), build_report)
-
-
-@quarantine_app.command("list")
-def list_quarantine(
-    batch: Annotated[Optional[str], typer.Option(help="Only the rows of this batch.")] = None,  # noqa: UP045
-    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 50,
-    as_json: Json = False,
-) -> None:
-    """Show the rows that were refused, and why.
-
-    Example: `scorelake quarantine list --limit 10`
-    """
-    with terminal.session(as_json=as_json) as show:
-        from flows.batches import build_quarantine_report, read_quarantine  # noqa: PLC0415
-
-        show(read_quarantine(batch, limit), build_quarantine_report)
+        show(run_demo(read_settings(), Sample(comments, seed), terminal.say), build_report)
 
 
-@quarantine_app.command("replay")
-def replay_quarantine(
-    batch: Annotated[str, typer.Argument(help="Batch whose refused rows are tried again.")],
-    mapping: MappingName = None,
-    as_json: Json = False,
-) -> None:
-    """Try the refused rows of a batch again, for example with a corrected mapping.
-
-    Example: `scorelake quarantine replay ingest-20261120T081500-3fa9c1 --mapping corrected.toml`
-    """
-    with terminal.flow_session(as_json=as_json) as show:
-        from flows.batches import replay  # noqa: PLC0415
-        from flows.ingest import build_report  # noqa: PLC0415
-
-        show(replay(batch, mapping=mapping), build_report)
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(quarantine_app, name="quarantine")
 
 
 @app.command()
@@ -152,8 +58,8 @@ def apply(as_json: Json = False) -> None:
     Example: `scorelake apply`
     """
     with terminal.session(as_json=as_json) as show:
-        from flows.apply import apply as run  # noqa: PLC0415
-        from flows.apply import build_report  # noqa: PLC0415
+        from flows.apply import apply as run
+        from flows.apply import build_report
 
         show(run(), build_report)
 
@@ -165,49 +71,20 @@ def materialize(as_json: Json = False) -> None:
     Example: `scorelake materialize`
     """
     with terminal.flow_session(as_json=as_json) as show:
-        from flows.materialize import build_report  # noqa: PLC0415
-        from flows.materialize import materialize as run  # noqa: PLC0415
+        from flows.materialize import build_report
+        from flows.materialize import materialize as run
 
         show(run(), build_report)
 
 
-@app.command()
-def train(model: Model, as_json: Json = False) -> None:
-    """Train a model on what is labelled, evaluate it, and promote it if the gate lets it (exit code 3 if not).
-
-    Example: `scorelake train sentiment`
-    """
-    with terminal.flow_session(as_json=as_json) as show:
-        from flows.train import build_report, check_promoted  # noqa: PLC0415
-        from flows.train import train as run  # noqa: PLC0415
-
-        receipt = run(model)
-        show(receipt, build_report)
-        check_promoted(receipt)
-
-
-@app.command()
-def evaluate(
-    model: Model,
-    version: Annotated[Optional[str], typer.Option(help="Version; the champion if not given.")] = None,  # noqa: UP045
-    as_json: Json = False,
-) -> None:
-    """Evaluate a model version on the rows held out today.
-
-    Example: `scorelake evaluate sentiment --version 2`
-    """
-    with terminal.flow_session(as_json=as_json) as show:
-        from flows.evaluate import build_report  # noqa: PLC0415
-        from flows.evaluate import evaluate as run  # noqa: PLC0415
-
-        show(run(model, version=version), build_report)
+add_model_commands(app)
 
 
 @app.command()
 def score(
     model: Model,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is owed and score nothing.")] = False,
-    workers: Annotated[Optional[int], typer.Option(min=1, help="Local processes.")] = None,  # noqa: UP045
+    workers: Annotated[int | None, typer.Option(min=1, help="Local processes.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score every comment the model owes, exactly once.
@@ -217,8 +94,8 @@ def score(
     if terminal.show_nothing_owed(model, dry_run=dry_run, as_json=as_json):
         return
     with terminal.flow_session(as_json=as_json) as show:
-        from flows.score import build_report  # noqa: PLC0415
-        from flows.score import score as run  # noqa: PLC0415
+        from flows.owed import build_report
+        from flows.score import score as run
 
         show(run(model, workers=workers), build_report)
 
@@ -234,8 +111,8 @@ def monitor(
     Example: `scorelake monitor sentiment --days 7`
     """
     with terminal.flow_session(as_json=as_json) as show:
-        from flows.monitor import build_report  # noqa: PLC0415
-        from flows.monitor import monitor as run  # noqa: PLC0415
+        from flows.monitor import build_report
+        from flows.monitor import monitor as run
 
         show(run(model, days=days), build_report)
 
@@ -247,7 +124,7 @@ def status(as_json: Json = False) -> None:
     Example: `scorelake status`
     """
     with terminal.session(as_json=as_json) as show:
-        from flows.status import build_report, read_status  # noqa: PLC0415
+        from flows.status import build_report, read_status
 
         show(read_status(), build_report)
 
@@ -256,16 +133,15 @@ def status(as_json: Json = False) -> None:
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT.")],
     format_: Annotated[terminal.Format, typer.Option("--format", help="How rows are written.")] = terminal.Format.table,
-    output: Annotated[Optional[Path], typer.Option(help="File to write; the terminal if not given.")] = None,  # noqa: UP045
+    output: Annotated[Path | None, typer.Option(help="File to write; the terminal if not given.")] = None,
 ) -> None:
     """Query the lake, read-only.
 
     Example: `scorelake sql "select label, count(*) from scores.sentiment_current group by label"`
     """
-    with terminal.session(as_json=False):
-        from flows.query import run_query  # noqa: PLC0415
+    from flows.query import run_query
 
-        run_query(query, format_, output)
+    run_query(query, format_, output)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Final
 
 from feature_repo.errors import Refused
 from feature_repo.lake import Lake, read_lake
-from flows.ingest import ingest
+from flows.ingest import Kind, ingest
 from flows.materialize import materialize
 from flows.monitor import monitor
 from flows.report import Grid, Report
@@ -48,7 +48,7 @@ def run_demo(settings: Settings, sample: Sample, say: Say) -> DemoReceipt:
     say(f"generating {sample.comments:,} comments over {sample.days} days, seed {sample.seed}")
     files = write_sample(sample, settings.home / "sample")
     quiet, drifting = files.days[:-_DRIFT_DAYS], files.days[-_DRIFT_DAYS:]
-    _walk_quiet_weeks(files, quiet, say)
+    _walk_quiet_weeks(quiet, say)
     _walk_drifting_week(drifting, say)
     return _build_receipt(settings.lake, files)
 
@@ -57,7 +57,9 @@ def _begin_anew(settings: Settings) -> None:
     lake = settings.lake
     if lake.catalog.exists():
         with read_lake(lake) as connection:
-            rows = connection.execute("select distinct source from raw.comments where source <> ?", [_SOURCE]).fetchall()
+            rows = connection.execute(
+                "select distinct source from raw.comments where source <> ?", [_SOURCE]
+            ).fetchall()
         if rows:
             raise Refused(
                 f"the lake at {lake.home} holds comments of {', '.join(sorted(row[0] for row in rows))}; the demo "
@@ -67,10 +69,10 @@ def _begin_anew(settings: Settings) -> None:
         shutil.rmtree(settings.home / name, ignore_errors=True)
 
 
-def _walk_quiet_weeks(files: SampleFiles, days: tuple[DayFiles, ...], say: Say) -> None:
+def _walk_quiet_weeks(days: tuple[DayFiles, ...], say: Say) -> None:
     now = _end_of(days[-1])
-    _ingest("channels", [files.channels], now)
-    _ingest("videos", [files.videos], now)
+    _ingest("channels", [day.channels for day in days], now)
+    _ingest("videos", [day.videos for day in days], now)
     receipt = _ingest("comments", [day.comments for day in days], now)
     _ingest("labels", [day.sentiment_labels for day in days], now, task_name="sentiment")
     _ingest("labels", [day.spam_labels for day in days], now, task_name="spam")
@@ -96,7 +98,7 @@ def _walk_drifting_week(days: tuple[DayFiles, ...], say: Say) -> None:
     say(f"a worse candidate: {summarize(worse)}")
 
 
-def _ingest(kind: str, paths: list[Path], now: datetime, task_name: str | None = None) -> str:
+def _ingest(kind: Kind, paths: list[Path], now: datetime, task_name: str | None = None) -> str:
     receipt = ingest(kind, [str(path) for path in paths], source=_SOURCE, task_name=task_name, now=now)
     return (
         f"{receipt.rows_read:,} rows read, {receipt.rows_accepted:,} accepted, {receipt.rows_known:,} known, "
@@ -147,7 +149,7 @@ def build_report(receipt: DemoReceipt) -> Report:
         f"quarantined: {receipt.quarantined:,} rows, generated malformed: {receipt.malformed:,}",
         "Try next:",
         "  .venv/bin/scorelake status",
-        "  .venv/bin/scorelake sql \"select channel_id, label, count(*) from scores.sentiment_current group by all order by all\"",
+        '  .venv/bin/scorelake sql "select label, count(*) from scores.sentiment_current group by label"',
         "  .venv/bin/scorelake quarantine list --limit 5",
     )
     return Report(f"The lake at {receipt.home}", grids=(scored, lineage), notes=notes)

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.entry import begin
 from flows.evaluation import build_grids
 from flows.report import Report
-from flows.stage import begin_stage, run_step, tell
+from flows.stage import run_step, tell
 from flows.train import read_trainable_version
 from training.spec import read_spec
 from training.train import EvaluateReceipt, evaluate_model
@@ -26,20 +27,20 @@ def evaluate(model: str, version: str | None = None, now: datetime | None = None
         Instant of the run; labels given later do not count; the clock if not given.
     """
     spec = read_spec(model)
-    stage = begin_stage("evaluate", now, model)
-    data_version = read_trainable_version(stage.lake)
+    entry = begin("evaluate", model, now)
+    data_version = read_trainable_version(entry.lake)
     receipt = run_step(
-        stage,
+        entry,
         lambda: evaluate_model(
-            stage.lake,
+            entry.lake,
             spec,
             version=version or "champion",
-            run_id=stage.run_id,
-            now=stage.now,
+            run_id=entry.run_id,
+            now=entry.now,
             data_version=data_version,
         ),
     )
-    tell(stage, build_report(receipt))
+    tell(entry, build_report(receipt))
     return receipt
 
 

@@ -1,10 +1,9 @@
-"""How an evaluation and a verdict are shown to people: figures with their intervals, slices, and the gate's sentences."""
+"""How an evaluation and a verdict are shown: figures with their intervals, slices, and the gate's sentences."""
 
+from flows.report import Grid
 from training.evaluate import Evaluation
 from training.gate import Verdict
 from training.metrics import Estimate, Metrics
-
-from flows.report import Grid
 
 _SHOWN = ("accuracy", "macro_f1", "log_loss", "brier", "ece")
 

@@ -9,11 +9,25 @@ from prefect import flow
 from feature_repo.errors import Refused
 from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
+from flows.entry import Entry, begin
 from flows.progress import report_progress
 from flows.report import Grid, Report
-from flows.stage import Stage, begin_stage, prepare_lake, run_step, tell
+from flows.stage import prepare_lake, run_step, tell
 
 Kind = Literal["comments", "videos", "channels", "labels"]
+
+
+class BatchRefused(Refused):
+    """Too many rows of a batch were bad; nothing but its quarantine was written."""
+
+    def __init__(self, receipt: IngestReceipt) -> None:
+        self.receipt = receipt
+        share = receipt.rows_quarantined_total / receipt.rows_read
+        super().__init__(
+            f"{receipt.rows_quarantined_total:,} of {receipt.rows_read:,} rows are bad ({share:.0%}), more than the "
+            f"limit: nothing was ingested. See `scorelake quarantine list --batch {receipt.batch_id}`; "
+            "the limit is SCORELAKE_BAD_ROW_SHARE_LIMIT"
+        )
 
 
 @flow(name="ingest", flow_run_name="ingest-{kind}", log_prints=False)
@@ -43,36 +57,28 @@ def ingest(
     now
         Instant of the run; the clock if not given.
     """
-    stage = begin_stage("ingest", now)
+    entry = begin("ingest", now=now)
     request = IngestRequest(
         kind=kind,
         paths=tuple(Path(path) for path in paths),
         mapping=read_mapping(mapping),
         source=source or mapping or "files",
-        run_id=stage.run_id,
-        now=stage.now,
-        author_key=stage.settings.read_author_key(),
-        bad_row_share_limit=stage.settings.bad_row_share_limit,
+        run_id=entry.run_id,
+        now=entry.now,
+        author_key=entry.settings.read_author_key(),
+        bad_row_share_limit=entry.settings.bad_row_share_limit,
         task=task_name,
     )
-    prepare_lake(stage.lake)
-    return _tell_and_check(stage, run_step(stage, lambda: _ingest(stage, request)))
-
-
-def _ingest(stage: Stage, request: IngestRequest) -> IngestReceipt:
-    return ingest_files(stage.lake, request, on_progress=lambda rows: report_progress(f"read {request.kind}", rows))
-
-
-def _tell_and_check(stage: Stage, receipt: IngestReceipt) -> IngestReceipt:
-    tell(stage, build_report(receipt))
+    prepare_lake(entry.lake)
+    receipt = run_step(entry, lambda: _ingest(entry, request))
+    tell(entry, build_report(receipt))
     if receipt.is_refused:
-        bad, read = receipt.rows_quarantined_total, receipt.rows_read
-        raise Refused(
-            f"{bad:,} of {read:,} rows are bad, more than the limit of {stage.settings.bad_row_share_limit:.0%}: "
-            f"nothing was ingested. See `scorelake quarantine list --batch {receipt.batch_id}`, or raise "
-            "SCORELAKE_BAD_ROW_SHARE_LIMIT."
-        )
+        raise BatchRefused(receipt)
     return receipt
+
+
+def _ingest(entry: Entry, request: IngestRequest) -> IngestReceipt:
+    return ingest_files(entry.lake, request, on_progress=lambda rows: report_progress(f"read {request.kind}", rows))
 
 
 def build_report(receipt: IngestReceipt) -> Report:

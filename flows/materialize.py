@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
-from feature_repo.retrieval import apply_definitions, is_applied
 from prefect import flow
 
 from feature_repo.features.materialize import MaterializeReceipt, materialize_features
+from feature_repo.lake import Lake, write_lake
+from feature_repo.retrieval import apply_definitions, is_applied
+from flows.entry import begin
 from flows.report import Report
-from flows.stage import begin_stage, prepare_lake, run_step, tell
+from flows.stage import prepare_lake, run_step, tell
 
 
 @flow(name="materialize", flow_run_name="materialize", log_prints=False)
@@ -19,13 +21,20 @@ def materialize(now: datetime | None = None) -> MaterializeReceipt:
     now
         Instant of the run; the clock if not given.
     """
-    stage = begin_stage("materialize", now)
-    prepare_lake(stage.lake)
-    if not is_applied(stage.lake):
-        apply_definitions(stage.lake)
-    receipt = run_step(stage, lambda: materialize_features(stage.lake, run_id=stage.run_id, now=stage.now))
-    tell(stage, build_report(receipt))
+    entry = begin("materialize", now=now)
+    prepare_lake(entry.lake)
+    _apply_if_new(entry.lake)
+    receipt = run_step(entry, lambda: materialize_features(entry.lake, run_id=entry.run_id, now=entry.now))
+    tell(entry, build_report(receipt))
     return receipt
+
+
+def _apply_if_new(lake: Lake) -> None:
+    """Register the definitions in a lake that has none; later changes to them want a `scorelake apply`."""
+    if is_applied(lake):
+        return
+    with write_lake(lake, purpose="apply the feature definitions"):
+        apply_definitions(lake)
 
 
 def build_report(receipt: MaterializeReceipt) -> Report:

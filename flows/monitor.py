@@ -4,8 +4,9 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.entry import begin
 from flows.report import Grid, Report
-from flows.stage import begin_stage, run_step, tell
+from flows.stage import run_step, tell
 from scoring.monitor import MonitorReceipt, monitor_drift
 
 
@@ -22,19 +23,19 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
     now
         Instant of the run; the clock if not given.
     """
-    stage = begin_stage("monitor", now, model)
+    entry = begin("monitor", model, now)
     receipt = run_step(
-        stage,
+        entry,
         lambda: monitor_drift(
-            stage.lake,
+            entry.lake,
             model,
-            run_id=stage.run_id,
-            now=stage.now,
+            run_id=entry.run_id,
+            now=entry.now,
             days=days,
-            sample_rows=stage.settings.drift_sample_rows,
+            sample_rows=entry.settings.drift_sample_rows,
         ),
     )
-    tell(stage, build_report(receipt))
+    tell(entry, build_report(receipt))
     return receipt
 
 

@@ -50,7 +50,7 @@ def print_report(report: Report, console: Console) -> None:
 
 def build_json(receipt: Any) -> str:
     """Build the JSON of a receipt, a dataclass; instants in ISO 8601, paths as text."""
-    content = dataclasses.asdict(receipt) if dataclasses.is_dataclass(receipt) else receipt
+    content = dataclasses.asdict(receipt)
     return json.dumps(content, default=str, indent=2, ensure_ascii=False)
 
 

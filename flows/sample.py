@@ -92,9 +92,11 @@ def _is_midnight_utc(at: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class DayFiles:
-    """What became known on one day; a file of labels may hold its header alone."""
+    """What became known on one day; every file but the comments' may hold its header alone."""
 
     day: date
+    channels: Path
+    videos: Path
     comments: Path
     sentiment_labels: Path
     spam_labels: Path
@@ -104,8 +106,6 @@ class DayFiles:
 class SampleFiles:
     """The files of a sample; `rows` counts all lines of the comment files, `malformed` the bad ones."""
 
-    channels: Path
-    videos: Path
     days: tuple[DayFiles, ...]
     rows: int
     malformed: int
@@ -133,10 +133,22 @@ def write_sample(sample: Sample, folder: Path) -> SampleFiles:
     comments = sample_history.build_comments(sample.comments, videos, span=span, rng=_stream(sample, "comments"))
     lines, malformed = _lines_by_day(sample, comments)
     labels = _labels_by_day(sample, comments)
+    seen_channels = _rows_by_day(sample, build_channel_rows(channels, videos, span=span))
+    seen_videos = _rows_by_day(sample, build_video_rows(videos, comments, span=span))
     return SampleFiles(
-        channels=_write_csv(folder / "channels.csv", build_channel_rows(channels, videos, span=span)),
-        videos=_write_csv(folder / "videos.csv", build_video_rows(videos, comments, span=span)),
-        days=tuple(_write_day(folder, day, lines[day], labels[day]) for day in sample.on_days),
+        days=tuple(
+            DayFiles(
+                day=day,
+                channels=_write_csv(folder / f"channels-{day}.csv", seen_channels[day]),
+                videos=_write_csv(folder / f"videos-{day}.csv", seen_videos[day]),
+                comments=_write_lines(folder / f"comments-{day}.jsonl", lines[day]),
+                sentiment_labels=_write_labels(
+                    folder / f"labels-sentiment-{day}.csv", labels[day], lambda label: label.sentiment
+                ),
+                spam_labels=_write_labels(folder / f"labels-spam-{day}.csv", labels[day], lambda label: label.spam),
+            )
+            for day in sample.on_days
+        ),
         rows=sum(len(of_day) for of_day in lines.values()),
         malformed=malformed,
     )
@@ -200,15 +212,18 @@ def _labels_by_day(sample: Sample, comments: Sequence[Comment]) -> dict[date, li
     return labels
 
 
-def _write_day(folder: Path, day: date, lines: Sequence[str], labels: Sequence[Label]) -> DayFiles:
-    comments = folder / f"comments-{day}.jsonl"
-    comments.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-    return DayFiles(
-        day=day,
-        comments=comments,
-        sentiment_labels=_write_labels(folder / f"labels-sentiment-{day}.csv", labels, lambda label: label.sentiment),
-        spam_labels=_write_labels(folder / f"labels-spam-{day}.csv", labels, lambda label: label.spam),
-    )
+def _rows_by_day(sample: Sample, rows: Sequence[Row]) -> dict[date, list[Row]]:
+    """The rows of each day, under a first one with the column names; what was seen earlier counts to the first day."""
+    names: Row = {name: name for name in rows[0]}
+    by_day: dict[date, list[Row]] = {day: [names] for day in sample.on_days}
+    for row in rows:
+        by_day[max(date.fromisoformat(str(row["observed_at"])[:10]), sample.on_days[0])].append(row)
+    return by_day
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    return path
 
 
 def _write_labels(path: Path, labels: Sequence[Label], answer: Callable[[Label], str]) -> Path:
@@ -217,7 +232,8 @@ def _write_labels(path: Path, labels: Sequence[Label], answer: Callable[[Label],
 
 
 def _write_csv(path: Path, rows: Sequence[Row]) -> Path:
-    return _write_table(path, tuple(rows[0]), [tuple(row.values()) for row in rows])
+    header, *others = (tuple(row.values()) for row in rows)
+    return _write_table(path, [str(name) for name in header], others)
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> Path:

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from prefect import flow
 
+from flows.entry import begin
 from flows.owed import build_report
 from flows.progress import report_progress
-from flows.stage import begin_stage, run_step, tell
+from flows.stage import run_step, tell
 from scoring.plan import ScoreReceipt
 from scoring.score import ScoreOptions, score_owed
 
@@ -24,18 +25,18 @@ def score(model: str, workers: int | None = None, now: datetime | None = None) -
     now
         Instant of the run; the clock if not given.
     """
-    stage = begin_stage("score", now, model)
-    options = ScoreOptions(stage.settings.partition_rows, workers or stage.settings.workers)
+    entry = begin("score", model, now)
+    options = ScoreOptions(entry.settings.partition_rows, workers or entry.settings.workers)
     receipt = run_step(
-        stage,
+        entry,
         lambda: score_owed(
-            stage.lake,
+            entry.lake,
             model,
-            run_id=stage.run_id,
-            now=stage.now,
+            run_id=entry.run_id,
+            now=entry.now,
             options=options,
             on_progress=lambda done, total: report_progress(f"score {model}", done, total),
         ),
     )
-    tell(stage, build_report(receipt))
+    tell(entry, build_report(receipt))
     return receipt

@@ -67,6 +67,7 @@ def serve_api(home: Path) -> Iterator[LocalServer | None]:
     try:
         yield server
     finally:
+        _flush_logs()
         del os.environ["PREFECT_API_URL"]
         server.process.terminate()
         server.process.wait(timeout=30)
@@ -94,6 +95,14 @@ def _start(home: Path) -> LocalServer:
             stderr=subprocess.STDOUT,
         )
     return LocalServer(f"http://127.0.0.1:{port}/api", process, log)
+
+
+def _flush_logs() -> None:
+    """Send what Prefect still has to log; without its server it would complain on the terminal."""
+    if "prefect.logging.handlers" in sys.modules:
+        from prefect.logging.handlers import APILogHandler  # noqa: PLC0415 - Prefect takes seconds
+
+        APILogHandler().flush()
 
 
 def _is_healthy(url: str) -> bool:

@@ -60,7 +60,7 @@ def read_settings() -> Settings:
     _check_names()
     home = Path(os.environ.get(f"{_PREFIX}HOME", ".scorelake")).expanduser().absolute()
     try:
-        return Settings(_env_file=home / "scorelake.env")
+        return Settings(_env_file=home / "scorelake.env")  # type: ignore[call-arg]  # pydantic-settings adds it
     except ValidationError as error:
         wrong = "; ".join(
             f"{_PREFIX}{'.'.join(map(str, detail['loc'])).upper()}: {detail['msg']}" for detail in error.errors()

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,8 @@ from feature_repo.errors import ScorelakeError
 if TYPE_CHECKING:
     from flows.report import Report
 
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Model = Annotated[str, typer.Argument(help="Name of the model, such as sentiment or spam.")]
 Show = Callable[[Any, Callable[[Any], "Report"]], None]
 
 
@@ -46,7 +48,7 @@ def session(*, as_json: bool) -> Iterator[Show]:
     """Give a command the function that shows its receipt, as a report or as JSON."""
 
     def show(receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
-        from flows.report import build_json, print_report  # noqa: PLC0415
+        from flows.report import build_json, print_report
 
         if as_json:
             sys.stdout.write(build_json(receipt) + "\n")
@@ -59,15 +61,15 @@ def session(*, as_json: bool) -> Iterator[Show]:
 @contextmanager
 def flow_session(*, as_json: bool) -> Iterator[Show]:
     """Like `session`, with a Prefect API beside it and progress bars on the error stream."""
-    from flows.progress import watch_progress  # noqa: PLC0415
-    from flows.server import serve_api  # noqa: PLC0415
-    from flows.settings import read_settings  # noqa: PLC0415
+    from flows.progress import watch_progress
+    from flows.server import serve_api
+    from flows.settings import read_settings
 
     settings = read_settings()
     os.environ["SCORELAKE_HOME"] = str(settings.home)
     with serve_api(settings.home) as server, session(as_json=as_json) as show, _show_progress() as progress:
         waiting = progress.add_task("starting", total=None)
-        import flows.stage  # noqa: F401, PLC0415 - loads while the server starts
+        import flows.stage  # noqa: F401 - loads while the server starts
 
         if server is not None:
             server.wait()
@@ -100,14 +102,19 @@ def _show_after(progress: Progress, show: Show) -> Show:
     return show_after
 
 
+def say(line: str) -> None:
+    """Print a line of a story at once, on the error stream, which leaves JSON alone."""
+    Console(stderr=True).print(line, markup=False, highlight=False)
+
+
 def show_nothing_owed(model: str, *, dry_run: bool, as_json: bool) -> bool:
     """Answer from the ledger alone when nothing is owed, or only the question was asked.
 
     Returns whether the command is done: a run that owes nothing needs no flow and no server.
     """
-    from flows.owed import build_report, check_model  # noqa: PLC0415
-    from flows.settings import read_settings  # noqa: PLC0415
-    from scoring.plan import describe_owed, read_owed  # noqa: PLC0415
+    from flows.owed import build_report, check_model
+    from flows.settings import read_settings
+    from scoring.plan import describe_owed, read_owed
 
     check_model(model)
     owed = read_owed(read_settings().lake, model)

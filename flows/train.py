@@ -8,17 +8,16 @@ from prefect import flow
 from feature_repo.errors import BadData, Refused, Unavailable
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_data_version, read_materialized_version
+from flows.entry import begin
 from flows.evaluation import build_grids, build_verdict_grid, show_estimate
 from flows.report import Report
-from flows.stage import begin_stage, run_step, tell
+from flows.stage import run_step, tell
 from training.spec import read_spec
 from training.train import TrainReceipt, train_model
 
 
 @flow(name="train", flow_run_name="train-{model}", log_prints=False)
-def train(
-    model: str, candidate: dict[str, Any] | None = None, now: datetime | None = None
-) -> TrainReceipt:
+def train(model: str, candidate: dict[str, Any] | None = None, now: datetime | None = None) -> TrainReceipt:
     """Train a model on what is labelled, evaluate it on what is held out, and promote it if the gate lets it.
 
     Parameters
@@ -31,15 +30,15 @@ def train(
         Instant of the run; labels given later do not count; the clock if not given.
     """
     spec = read_spec(model)
-    stage = begin_stage("train", now, model)
-    data_version = read_trainable_version(stage.lake)
+    entry = begin("train", model, now)
+    data_version = read_trainable_version(entry.lake)
     receipt = run_step(
-        stage,
+        entry,
         lambda: train_model(
-            stage.lake, spec, run_id=stage.run_id, now=stage.now, data_version=data_version, candidate=candidate
+            entry.lake, spec, run_id=entry.run_id, now=entry.now, data_version=data_version, candidate=candidate
         ),
     )
-    tell(stage, build_report(receipt))
+    tell(entry, build_report(receipt))
     return receipt
 
 
@@ -68,7 +67,9 @@ def summarize(receipt: TrainReceipt) -> str:
 def check_promoted(receipt: TrainReceipt) -> None:
     """Raise `Refused` if the gate refused the version: a command then ends with exit code 3."""
     if not receipt.verdict.is_promoted:
-        stays = f"version {receipt.champion_after} stays champion" if receipt.champion_after else "there is no champion yet"
+        stays = (
+            f"version {receipt.champion_after} stays champion" if receipt.champion_after else "there is no champion yet"
+        )
         raise Refused(f"{receipt.model} version {receipt.version} was not promoted; {stays}")
 
 

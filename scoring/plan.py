@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feature_repo.retrieval import build_spine, compile_features, describe_service
-
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_materialized_version, read_watermark
+from feature_repo.retrieval import build_spine, compile_features, describe_service
 
 if TYPE_CHECKING:
     import duckdb
+
     from training.registry import ModelVersion
 
 
@@ -157,8 +157,8 @@ def _check_service(lake: Lake, version: "ModelVersion", service: str) -> None:
     trained_on, now = version.descriptor["service_digest"], describe_service(lake, service).digest
     if trained_on != now:
         raise BadData(
-            f"{version.model} version {version.version} was trained on {service} with digest {trained_on[:12]}, and the "
-            f"registry has {now[:12]} now; train a new version, or restore the definitions and run `scorelake apply`"
+            f"{version.model} version {version.version} was trained on {service} with digest {trained_on[:12]}, and "
+            f"the registry has {now[:12]} now; train a new version, or restore the definitions and run `scorelake apply`"
         )
 
 

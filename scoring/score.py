@@ -9,14 +9,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from training.registry import resolve
-
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run
 from scoring.engine import run_partitions
 from scoring.lease import release_lease, take_lease
 from scoring.plan import Owed, ScorePlan, ScoreReceipt, build_plan, describe_owed, read_owed, read_plan, save_plan
 from scoring.publish import check_still_owed, publish_scores
+from training.registry import resolve
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from training.model import MatrixSpec, build_matrix, load_pipeline, score_matrix
 
 from feature_repo.lake import Lake, read_lake
+from training.model import MatrixSpec, build_matrix, load_pipeline, score_matrix
 
 if TYPE_CHECKING:
     from scoring.plan import Partition, ScorePlan

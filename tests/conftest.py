@@ -49,8 +49,8 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = sample.start_at + timedelta(days=sample.days)
     files = write_sample(sample, home / "sample")
     batches: list[tuple[str, list[Path], str | None]] = [
-        ("channels", [files.channels], None),
-        ("videos", [files.videos], None),
+        ("channels", [day.channels for day in files.days], None),
+        ("videos", [day.videos for day in files.days], None),
         ("comments", [day.comments for day in files.days], None),
         ("labels", [day.sentiment_labels for day in files.days], "sentiment"),
         ("labels", [day.spam_labels for day in files.days], "spam"),

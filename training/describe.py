@@ -5,7 +5,7 @@ Both are plain data made from a trial; where they are stored is the registry's a
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -14,15 +14,27 @@ from feature_repo.errors import BadData
 from training.card import build_card
 from training.model import MatrixSpec
 from training.plots import draw_confusion, draw_reliability, draw_slices
-from training.registry import RunRecord
 from training.spec import Recipe
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from training.evaluate import Evaluation
     from training.gate import Verdict
     from training.registry import ModelVersion
     from training.spec import ModelSpec
     from training.trial import Trial
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunRecord:
+    """What a training run leaves for people: settings, figures, tags; texts and pictures by artifact path."""
+
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    texts: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, "Figure"] = field(default_factory=dict)
 
 
 def build_descriptor(trial: "Trial", *, run_id: str) -> dict[str, Any]:

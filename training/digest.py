@@ -34,8 +34,9 @@ def digest_rows(table: pa.Table, *, key: str) -> str:
     ... )
     True
     """
-    if pc.count_distinct(table.column(key)).as_py() != len(table):
-        raise BadData(f"expected one row per {key}, found {len(table)} rows of fewer; one digest needs one order")
+    distinct = pc.count_distinct(table.column(key)).as_py()
+    if distinct != len(table):
+        raise BadData(f"expected one row per {key}, found {len(table)} rows of {distinct}; a digest needs one order")
     ordered = table.sort_by(key)
     digest = hashlib.sha256()
     for name in sorted(ordered.column_names):

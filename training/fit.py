@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from feature_repo.errors import BadData
 from training.metrics import compute_log_loss
@@ -55,11 +57,9 @@ def fit_model(examples: Examples, recipe: "Recipe", build_pipeline: "PipelineBui
     Log loss, because the confidence is used and not the label alone. The folds keep groups whole; with a single
     group there is nothing to compare on, and the first C is taken.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # noqa: PLC0415 - with scikit-learn
-
     examples = _shuffle_labels(examples, recipe.label_shuffle_seed)
-    # One thread: sums in one order give the same model everywhere, and on busy cores threads only get in each
-    # other's way (four times slower there).
+    # One thread: sums in one order give the same model everywhere, and the threads of BLAS only wait for each other on
+    # vectors this short (four times slower). The limit reaches the libraries loaded by now: hence scikit-learn above.
     with threadpool_limits(limits=1):
         losses = _tune(examples, recipe, build_pipeline)
         c = min(losses, key=lambda value: losses[value]) if losses else recipe.c_values[0]
@@ -87,8 +87,6 @@ def deal_folds(groups: NDArray[np.str_], folds: int) -> list[Fold]:
     >>> [judge.tolist() for _, judge in deal_folds(np.array(["a", "b", "a"]), 5)]
     [[0, 2], [1]]
     """
-    from sklearn.model_selection import GroupKFold  # noqa: PLC0415 - scikit-learn takes a second to import
-
     count = min(folds, len(np.unique(groups)))
     if count < 2:  # noqa: PLR2004 - one group to learn from, one to judge on
         raise BadData("folds across groups need at least two groups, found one")

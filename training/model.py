@@ -147,7 +147,7 @@ def build_pipeline(c: float, class_weight: Literal["balanced"] | None) -> "Pipel
     from sklearn.multiclass import OneVsRestClassifier  # noqa: PLC0415
     from sklearn.pipeline import Pipeline  # noqa: PLC0415
 
-    per_class = LogisticRegression(C=c, class_weight=class_weight, solver="liblinear", random_state=0)
+    per_class = LogisticRegression(C=c, class_weight=class_weight, solver="liblinear", tol=0.01, random_state=0)
     return Pipeline(
         [
             ("seen", VarianceThreshold()),

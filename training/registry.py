@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version as read_package_version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,13 +23,13 @@ from feature_repo.lake import read_lake
 from training.promotions import read_standing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
     from sklearn.pipeline import Pipeline
 
     from feature_repo.lake import Lake
+    from training.describe import RunRecord
 
 _MODEL_FILE: Final = "model.skops"
 _DESCRIPTOR_FILE: Final = "descriptor.json"
@@ -63,19 +63,8 @@ class ModelVersion:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RunRecord:
-    """What a training run leaves for people: settings, figures, tags; texts and pictures by artifact path."""
-
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    texts: Mapping[str, str] = field(default_factory=dict)
-    figures: Mapping[str, "Figure"] = field(default_factory=dict)
-
-
 def register_version(
-    lake: "Lake", model: str, *, pipeline: "Pipeline", descriptor: Mapping[str, Any], record: RunRecord
+    lake: "Lake", model: str, *, pipeline: "Pipeline", descriptor: Mapping[str, Any], record: "RunRecord"
 ) -> ModelVersion:
     """Log a run and register its pipeline as the newest version of a model, under the alias challenger.
 
@@ -108,7 +97,7 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
     Raises
     ------
     Unavailable
-        If no version has that alias yet.
+        If the model has no champion, or none before it, yet.
     BadData
         If there is no such version, or its file is not the one that was registered.
     """
@@ -215,7 +204,7 @@ def _find_experiment(client: "MlflowClient", lake: "Lake", model: str) -> str:
     raise Unavailable(f"MLflow's experiments of {model} all write outside of {location}; restore the lake where it was")
 
 
-def _log_record(client: "MlflowClient", run_id: str, record: RunRecord) -> None:
+def _log_record(client: "MlflowClient", run_id: str, record: "RunRecord") -> None:
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - seconds to import
 
     client.log_batch(

@@ -27,7 +27,7 @@ _BATCH_COLUMNS: Final = ("source", "batch_id", "ingest_seq")
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What every row of a batch bears, and the file its candidates lie in."""
+    """What every row of a batch bears, and the pattern of the file that its candidates lie in."""
 
     candidates: str
     kind: str

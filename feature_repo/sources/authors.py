@@ -16,9 +16,8 @@ from feature_repo.sources.readers import RawRow
 
 _HASHED: Final = re.compile(r"hmac:[0-9a-f]{32}")
 # A column that the mapping does not use may still name a person, and the quarantine keeps whole rows.
-_PERSONAL_WORDS: Final = r"author|user|commenter|handle|nick"
-_PERSONAL_COLUMN: Final = re.compile(_PERSONAL_WORDS, re.IGNORECASE)
-_PERSONAL_KEY: Final = re.compile(rf'"[^"]*(?:{_PERSONAL_WORDS})[^"]*"\s*:', re.IGNORECASE)
+_PERSONAL: Final = re.compile(r"author|user|commenter|handle|nick", re.IGNORECASE)
+_JSON_KEY: Final = re.compile(r'"([^"]*)"\s*:')
 
 
 class AuthorHasher:
@@ -80,7 +79,7 @@ class AuthorHider:
             yield self._hide_in_line(row, has_author=has_author) if row.fault else self._hide_in_row(row)
 
     def _hide_in_line(self, row: RawRow, *, has_author: bool) -> RawRow:
-        if not has_author and not _PERSONAL_KEY.search(row.values[0] or ""):
+        if not has_author and not _has_personal_key(row.values[0] or ""):
             return row
         note = "withheld: the author in it cannot be told from the rest"
         return row._replace(keys=("line", "note"), values=(None, note))
@@ -93,8 +92,9 @@ class AuthorHider:
         for place in places:
             values[place] = self._hash(values[place])
         for place in unknown:
-            if _is_personal_json(values[place]):
-                values[place] = self._hash(values[place])
+            value = values[place]
+            if value and value.startswith(("{", "[")) and _has_personal_key(value):
+                values[place] = self._hash(value)
         return RawRow(row.position, row.keys, tuple(values))
 
     def _hash(self, value: str | None) -> str | None:
@@ -111,12 +111,12 @@ def _sort_columns(
     """Places of the columns that hold an author or sound as if they did, and of those nothing is known of."""
     personal, unknown = [], []
     for place, column in enumerate(columns):
-        if column in author_columns or (column not in other_columns and _PERSONAL_COLUMN.search(column)):
+        if column in author_columns or (column not in other_columns and _PERSONAL.search(column)):
             personal.append(place)
         elif column not in other_columns:
             unknown.append(place)
     return tuple(personal), tuple(unknown)
 
 
-def _is_personal_json(value: str | None) -> bool:
-    return value is not None and value.startswith(("{", "[")) and bool(_PERSONAL_KEY.search(value))
+def _has_personal_key(json: str) -> bool:
+    return any(_PERSONAL.search(key) for key in _JSON_KEY.findall(json))

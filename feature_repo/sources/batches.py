@@ -153,9 +153,9 @@ def _write_batch(
 ) -> IngestReceipt:
     _check_run_is_new(connection, batch.run_id)
     version = ledger.read_data_version(connection)
-    stamp = Stamp(str(candidates.path), batch.kind, batch.source, batch.run_id, version + 1, batch.now)
+    stamp = Stamp(candidates.pattern, batch.kind, batch.source, batch.run_id, version + 1, batch.now)
     appended = None
-    if candidates.rows_bad <= batch.bad_row_share_limit * rows_read:
+    if not candidates.rows_bad or candidates.rows_bad / rows_read <= batch.bad_row_share_limit:
         appended = append_candidates(connection, stamp)
         version += appended.rows_written > 0
     _write_quarantine(connection, batch, stamp)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,9 @@ select reason, count(*) from (select unnest(reasons) as reason from read_parquet
 """
 
 
+_ROWS_BAD: Final = "select count(*) from read_parquet(?) where len(reasons) > 0"
+
+
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """Checked rows in a Parquet file, one per staged row.
@@ -31,10 +35,11 @@ class Candidates:
     Each has row, file, position, the columns of its kind (null if not told or not readable), reasons
     (empty for a good row) and payload (the source's row as a JSON object, for a bad one).
 
-    `reasons` counts rows by reason code, most frequent first; a row can have several.
+    `pattern` is the file's path as `read_parquet` wants it. `reasons` counts rows by reason code, most
+    frequent first; a row can have several.
     """
 
-    path: Path
+    pattern: str
     rows_bad: int
     reasons: Mapping[str, int]
 
@@ -43,15 +48,15 @@ def build_candidates(
     lake: Lake, folder: Path, kind: str, *, columns: Mapping[str, ColumnSource], now: datetime, task: str | None
 ) -> Candidates:
     """The candidates made of the staged rows of a folder, written beside them; see `mapping_sql.build_select`."""
-    path = folder / "candidates.parquet"
-    parameters = Parameters({"rows": str(folder / "rows-*.parquet"), "candidates": str(path)})
+    pattern = escape(str(folder))
+    parameters = Parameters({"rows": f"{pattern}/rows-*.parquet", "candidates": str(folder / "candidates.parquet")})
     select = build_select(KINDS[kind], columns, now=now, task=task, parameters=parameters)
     with _open_workspace(lake, folder) as connection:
         connection.execute(f"copy ({select}) to $candidates (format parquet)", parameters.values)
-        reasons = dict(connection.execute(_REASONS, [str(path)]).fetchall())
-        bad = "select count(*) from read_parquet(?) where len(reasons) > 0"
-        rows_bad = connection.execute(bad, [str(path)]).fetchall()[0][0]
-    return Candidates(path, rows_bad, reasons)
+        pattern += "/candidates.parquet"
+        reasons = dict(connection.execute(_REASONS, [pattern]).fetchall())
+        rows_bad = connection.execute(_ROWS_BAD, [pattern]).fetchall()[0][0]
+    return Candidates(pattern, rows_bad, reasons)
 
 
 @contextmanager

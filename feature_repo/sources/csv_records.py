@@ -14,7 +14,7 @@ MAX_RECORD_BYTES: Final = 2**20
 MAX_RECORD_LINES: Final = 10_000
 SHOWN_CHARS: Final = 4_000
 
-_FIELD: Final = r'(?:"[^"]*(?:""[^"]*)*"|[^",\r\n]*)'
+_FIELD: Final = r'(?:"[^"]*+(?:""[^"]*+)*+"|[^",\r\n]*+)'
 # Python's strict mode still accepts a quote inside an unquoted field, the usual trace of a lost quote.
 _RECORD: Final = re.compile(rf"{_FIELD}(?:,{_FIELD})*[\r\n]*")
 

@@ -94,6 +94,13 @@ def test_a_field_longer_than_pythons_default_limit_is_read() -> None:
     assert _good(b"a," + b"y" * 500_000 + b",c\n") == [["a", "y" * 500_000, "c"]]
 
 
+def test_a_field_of_nothing_but_quotes_is_read_in_one_pass() -> None:
+    quotes = b'""' * 500_000
+    assert _good(b'a,"' + quotes + b'",c\n') == [["a", '"' * 500_000, "c"]]
+    assert _bad(b'a,"' + quotes + b'"x,c\n')[0][1] == "line_broken_quotes"
+    assert _bad(b'a"b,"' + quotes + b'",c\n')[0][1] == "line_broken_quotes"
+
+
 def test_a_line_of_50_megabytes_is_one_bad_row_in_little_memory() -> None:
     file = io.BytesIO(b"1,a,2\n" + b"x" * 50_000_000 + b"\n3,b,4\n")
     tracemalloc.start()

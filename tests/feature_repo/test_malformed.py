@@ -180,10 +180,12 @@ def test_a_file_of_nothing_but_bad_rows_is_refused_with_all_of_them_kept(lake: L
     assert _query(lake, "select count(*) from raw.comments") == [(0,)]
 
 
-def test_names_of_files_are_data(lake: Lake) -> None:
-    name = "it's; drop table x --.csv"
-    _ingest(lake, name, b"comment_id,text\nc1,\n")
-    assert [row.file for row in list_quarantine(lake)] == [name]
+def test_names_of_files_and_folders_are_data(lake: Lake) -> None:
+    home = lake.home.rename(lake.home.with_name("it's [a] home*?"))
+    name = "it's; drop table x --[1]*.csv"
+    receipt = _ingest(Lake(home), name, b"comment_id,text\nc1,\nc2,good\n")
+    assert receipt.rows_accepted == 1
+    assert [row.file for row in list_quarantine(Lake(home))] == [name]
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def read(tmp_path: Path) -> Read:
         lake = Lake(tmp_path, memory_limit="500MB")
         candidates = build_candidates(lake, tmp_path, kind, columns=columns, now=NOW, task=None)
         found = duckdb.execute(
-            f"set TimeZone = 'UTC'; select \"{name}\", reasons from read_parquet(?)", [str(candidates.path)]
+            f"set TimeZone = 'UTC'; select \"{name}\", reasons from read_parquet(?)", [candidates.pattern]
         )
         return found.fetchall()[0]
 

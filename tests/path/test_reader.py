@@ -3,14 +3,17 @@
 import multiprocessing
 import shutil
 from datetime import UTC, datetime
-from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from feature_repo.lake import Lake, read_lake
 from scoring.score import ScoreOptions, score_owed
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
 
 pytestmark = pytest.mark.path
 

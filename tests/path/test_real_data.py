@@ -50,7 +50,12 @@ def test_sentiment_and_spam_share_one_lake(home: Path) -> None:
     comments, spam = read_rows(comments_csv), [row for path in spam_csvs for row in read_rows(path)]
 
     videos = scorelake(
-        home, "ingest", "videos", str(DATA / "youtube_sentiment" / "videos-stats.csv"), "--mapping", "youtube-statistics"
+        home,
+        "ingest",
+        "videos",
+        str(DATA / "youtube_sentiment" / "videos-stats.csv"),
+        "--mapping",
+        "youtube-statistics",
     )
     assert (videos["rows_read"], videos["rows_accepted"], videos["rows_conflicting"]) == (1_881, 1_869, 12)
 
@@ -81,7 +86,8 @@ def check_each_text_is_scored_once(home: Path) -> None:
         rows = scorelake(
             home,
             "sql",
-            "select count(*) as texts, count(s.comment_id) as scored, count(distinct (s.comment_id, s.text_id)) as once "
+            "select count(*) as texts, count(s.comment_id) as scored, "
+            "count(distinct (s.comment_id, s.text_id)) as once "
             f"from raw.comments as c left join scores.{model} as s using (comment_id, text_id)",
         )
         assert len({*rows[0].values()}) == 1, rows

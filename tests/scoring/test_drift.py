@@ -282,9 +282,7 @@ def test_an_error_does_not_quote_the_text_of_a_comment(tmp_path: Path) -> None:
 
 
 def test_a_prediction_outside_the_columns_is_refused() -> None:
-    with pytest.raises(
-        BadData, match=r"Expected predictions among the columns, found others: \['label'\]\. Hint: add"
-    ):
+    with pytest.raises(BadData, match=r"Expected predictions among the columns, found others: \['label'\]\. Hint: add"):
         DriftColumns(numeric=("confidence",), categorical=())
 
 

@@ -31,10 +31,10 @@ def test_a_lease_is_taken_held_and_released(lake: Lake) -> None:
 def test_the_lease_of_a_live_process_is_refused_and_its_holder_named(lake: Lake) -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        take_as_other(
-            lake, host=socket.gethostname(), process_id=sleeper.pid, expires_at=NOW + timedelta(hours=5)
+        take_as_other(lake, host=socket.gethostname(), process_id=sleeper.pid, expires_at=NOW + timedelta(hours=5))
+        expected = (
+            rf"sentiment/production is being worked on by run other, process {sleeper.pid} .* since 2026-03-01 11:00"
         )
-        expected = rf"sentiment/production is being worked on by run other, process {sleeper.pid} .* since 2026-03-01 11:00"
         with write_lake(lake, purpose="test") as connection, pytest.raises(Unavailable, match=expected):
             take_lease(connection, "sentiment/production", run_id="mine", now=NOW)
     finally:

@@ -1,0 +1,131 @@
+"""Commands about input: ingest, taking batches back, the quarantine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows import terminal
+from flows.terminal import Json
+
+if TYPE_CHECKING:
+    from flows.ingest import Kind
+
+ingest_app = typer.Typer(help="Bring comments, videos, channels or labels into the lake.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="See and replay the input rows that were refused.")
+
+Paths = Annotated[list[Path], typer.Argument(help="Files: .csv, .jsonl or .parquet.")]
+MappingName = Annotated[
+    str | None, typer.Option("--mapping", help="A preset, or a TOML file that says which column is what.")
+]
+Source = Annotated[str | None, typer.Option(help="Name of the source; the mapping's name if not given.")]
+
+
+@ingest_app.callback(invoke_without_command=True)
+def ingest_batch(
+    context: typer.Context,
+    revert: Annotated[str | None, typer.Option(help="Take this batch back.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring comments, videos, channels or labels into the lake, or take a batch back.
+
+    Example: `scorelake ingest --revert ingest-20261120T081500-3fa9c1`
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if revert is None:
+        raise typer.BadParameter("name what to ingest (comments, videos, channels or labels), or --revert BATCH")
+    with terminal.flow_session(as_json=as_json) as show:
+        from flows.batches import build_revert_report
+        from flows.batches import revert as run
+
+        show(run(revert), build_revert_report)
+
+
+@ingest_app.command("comments")
+def ingest_comments(paths: Paths, mapping: MappingName = None, source: Source = None, as_json: Json = False) -> None:
+    """Ingest comments, and their labels where the mapping knows them.
+
+    Example: `scorelake ingest comments comments.csv --mapping youtube-statistics`
+    """
+    _ingest("comments", paths, mapping, source, as_json=as_json)
+
+
+@ingest_app.command("videos")
+def ingest_videos(paths: Paths, mapping: MappingName = None, source: Source = None, as_json: Json = False) -> None:
+    """Ingest videos with their statistics and channels.
+
+    Example: `scorelake ingest videos videos-stats.csv --mapping youtube-statistics`
+    """
+    _ingest("videos", paths, mapping, source, as_json=as_json)
+
+
+@ingest_app.command("channels")
+def ingest_channels(paths: Paths, mapping: MappingName = None, source: Source = None, as_json: Json = False) -> None:
+    """Ingest channel statistics.
+
+    Example: `scorelake ingest channels channels.jsonl`
+    """
+    _ingest("channels", paths, mapping, source, as_json=as_json)
+
+
+@ingest_app.command("labels")
+def ingest_labels(
+    paths: Paths,
+    task: Annotated[str, typer.Option(help="Model that learns from these labels, such as sentiment.")],
+    mapping: MappingName = None,
+    source: Source = None,
+    as_json: Json = False,
+) -> None:
+    """Ingest labels of comments.
+
+    Example: `scorelake ingest labels labels.csv --task sentiment`
+    """
+    _ingest("labels", paths, mapping, source, task=task, as_json=as_json)
+
+
+@quarantine_app.command("list")
+def list_quarantine(
+    batch: Annotated[str | None, typer.Option(help="Only the rows of this batch.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many rows.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the rows that were refused, and why.
+
+    Example: `scorelake quarantine list --limit 10`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.quarantine import build_report, read_quarantine
+
+        show(read_quarantine(batch, limit), build_report)
+
+
+@quarantine_app.command("replay")
+def replay_quarantine(
+    batch: Annotated[str, typer.Argument(help="Batch whose refused rows are tried again.")],
+    mapping: MappingName = None,
+    as_json: Json = False,
+) -> None:
+    """Try the refused rows of a batch again, for example with a corrected mapping.
+
+    Example: `scorelake quarantine replay ingest-20261120T081500-3fa9c1 --mapping corrected.toml`
+    """
+    with terminal.flow_session(as_json=as_json) as show:
+        from flows.batches import replay
+        from flows.ingest import build_report
+
+        show(replay(batch, mapping=mapping), build_report)
+
+
+def _ingest(
+    kind: "Kind", paths: list[Path], mapping: str | None, source: str | None, *, as_json: bool, task: str | None = None
+) -> None:
+    with terminal.flow_session(as_json=as_json) as show:
+        from flows.ingest import BatchRefused, build_report, ingest
+
+        files = [str(path.absolute()) for path in paths]
+        try:
+            show(ingest(kind, files, mapping=mapping, source=source, task_name=task), build_report)
+        except BatchRefused as refusal:
+            show(refusal.receipt, build_report)
+            raise

@@ -1,0 +1,92 @@
+"""Champions by an operator's hand, and the list of versions."""
+
+from dataclasses import dataclass
+
+from feature_repo.lake import read_lake
+from flows.entry import begin
+from flows.report import Grid, Report
+from flows.settings import read_settings
+from training.promote import PromotionReceipt, promote_version, roll_back
+from training.promotions import read_standing
+from training.registry import list_versions
+from training.spec import list_specs, read_spec
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """One version: what it was trained on, its figures on the rows held out then, and its standing."""
+
+    model: str
+    version: str
+    standing: str
+    data_version: int
+    rows: int
+    accuracy: float
+    macro_f1: float
+    trained_as_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Every version of every model, the newest first."""
+
+    versions: tuple[ListedVersion, ...]
+
+
+def promote(model: str, version: str, *, overruling: str | None = None) -> PromotionReceipt:
+    """Make a version champion; see `promote_version`."""
+    entry = begin("promote", model)
+    return promote_version(
+        entry.lake, read_spec(model).name, version, run_id=entry.run_id, now=entry.now, overruling=overruling
+    )
+
+
+def rollback(model: str, reason: str) -> PromotionReceipt:
+    """Make the previous champion champion again; see `roll_back`."""
+    entry = begin("rollback", model)
+    return roll_back(entry.lake, read_spec(model).name, reason=reason, run_id=entry.run_id, now=entry.now)
+
+
+def read_models() -> Models:
+    """Read every version of every model."""
+    return Models(tuple(one for model in list_specs() for one in _read_versions(model)))
+
+
+def _read_versions(model: str) -> list[ListedVersion]:
+    lake = read_settings().lake
+    with read_lake(lake) as connection:
+        standing = read_standing(connection, model)
+    names = {standing.champion: "champion", standing.previous: "previous"}
+    return [
+        ListedVersion(
+            model=model,
+            version=found.version,
+            standing=names.get(found.version, ""),
+            data_version=found.descriptor["data_version"],
+            rows=found.descriptor["rows"],
+            accuracy=found.descriptor["metrics"]["accuracy"],
+            macro_f1=found.descriptor["metrics"]["macro_f1"],
+            trained_as_of=found.descriptor["as_of"],
+        )
+        for found in list_versions(lake, model)
+    ]
+
+
+def build_models_report(models: Models) -> Report:
+    """Build the report of all versions."""
+    header = ("model", "version", "standing", "data version", "labelled rows", "accuracy", "macro-F1", "trained as of")
+    rows = tuple(
+        (
+            one.model, one.version, one.standing, one.data_version, one.rows, one.accuracy, one.macro_f1,
+            one.trained_as_of[:16],
+        )
+        for one in models.versions
+    )  # fmt: skip
+    return Report(f"{len(rows)} versions", grids=(Grid(header, rows),) if rows else ())
+
+
+def build_report(receipt: PromotionReceipt) -> Report:
+    """Build the report of a change of champion."""
+    if receipt.champion_before == receipt.champion_after:
+        return Report(f"{receipt.model} version {receipt.champion_after} is champion already")
+    return Report(f"{receipt.model}: champion {receipt.champion_before or 'none'} → {receipt.champion_after}")
