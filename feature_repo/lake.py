@@ -1,7 +1,7 @@
-"""The lake: where it lies, how it is opened, who may write, and how tables come to be.
+"""The lake: where it lies, how it is opened, and who may write.
 
 This is the only module that opens DuckDB on the lake and the only one that knows DuckLake. It knows no
-table by name: declarations come from `contracts`, statements from the modules that own them.
+table by name: declarations are in `contracts`, statements in the modules that own them.
 """
 
 import json
@@ -11,18 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import duckdb
 import stamina
 from filelock import FileLock, Timeout
 
 from feature_repo.errors import BadData, Unavailable
-
-if TYPE_CHECKING:
-    from pandera.pandas import DataFrameSchema
 
 T = TypeVar("T")
 
@@ -78,10 +76,12 @@ def read_lake(lake: Lake, *, is_locked: bool = False) -> Iterator[duckdb.DuckDBP
     """
     if not lake.catalog.exists():
         raise Unavailable(f"no lake at {lake.home}; make one with `scorelake apply` or `scorelake ingest`")
-    connection = _connect(lake, read_only=True)
+    if is_locked:
+        connection = _attach(lake, read_only=True)
+        _lock(connection, lake)
+    else:
+        connection = _connect(lake, read_only=True)
     try:
-        if is_locked:
-            _lock(connection, lake)
         yield connection
     finally:
         connection.close()
@@ -125,16 +125,6 @@ def run_transaction(connection: duckdb.DuckDBPyConnection, work: Callable[[duckd
     return result
 
 
-def migrate_tables(connection: duckdb.DuckDBPyConnection, tables: Sequence["DataFrameSchema"]) -> tuple[str, ...]:
-    """Create or extend tables until they match their declarations; safe to repeat.
-
-    Columns are added, never dropped or retyped. Returns the names of the tables that changed.
-    """
-    from feature_repo.contracts import read_sql_types  # noqa: PLC0415 - pandera takes seconds to import
-
-    return tuple(str(table.name) for table in tables if _migrate_table(connection, table, read_sql_types(table)))
-
-
 def add_files(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> None:
     """Register Parquet files, which already lie below the lake's data folder, as rows of a table.
 
@@ -154,10 +144,29 @@ def quote_name(name: str) -> str:
 
 
 def _connect(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    connection = _open_instance(lake, _read_identity(lake), read_only=read_only).cursor()
+    connection.execute("use lake")
+    return connection
+
+
+def _read_identity(lake: Lake) -> int | None:
+    """What tells a catalog from another that lay at the same path before; None before there is one."""
+    return lake.catalog.stat().st_ino if lake.catalog.exists() else None
+
+
+@lru_cache(maxsize=4)
+def _open_instance(lake: Lake, _identity: int | None, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    # Verifying the extensions' signatures takes most of an opening: once a process is enough.
+    return _attach(lake, read_only=read_only)
+
+
+def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
     for extension in _EXTENSIONS:
         connection.execute(f"load '{_find_extension(extension)}'")
     connection.execute("set TimeZone = 'UTC'")
+    # Spilled rows hold text: they go where the lake is, not wherever a command was started.
+    connection.execute("set temp_directory = ?", [str(lake.home / "spill")])
     if lake.memory_limit:
         connection.execute("set memory_limit = ?", [lake.memory_limit])
     connection.execute(_build_attach(lake, read_only=read_only))
@@ -174,7 +183,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 def _build_attach(lake: Lake, *, read_only: bool) -> str:
     # WAL lets readers go on while a commit is written. Inlining stays off: SQLite keeps deleted values.
     options = [
-        "data_path " + _quote_text(f"{lake.data}/"),
+        "data_path " + quote_text(f"{lake.data}/"),
         "meta_journal_mode 'WAL'",
         "meta_busy_timeout 10000",
         "data_inlining_row_limit 0",
@@ -182,10 +191,11 @@ def _build_attach(lake: Lake, *, read_only: bool) -> str:
     ]
     if read_only:
         options.append("read_only")
-    return f"attach {_quote_text(f'ducklake:sqlite:{lake.catalog}')} as lake ({', '.join(options)})"
+    return f"attach {quote_text(f'ducklake:sqlite:{lake.catalog}')} as lake ({', '.join(options)})"
 
 
-def _quote_text(text: str) -> str:
+def quote_text(text: str) -> str:
+    """Quote a text of ours as a literal, where SQL takes no bound parameter."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -233,60 +243,3 @@ def _describe_holder(holder: Path, waited_seconds: float) -> str:
         who = "a process that left no name"
     waited = timedelta(seconds=round(waited_seconds))
     return f"the lake is being written by {who}; waited {waited}. Try again when it has finished."
-
-
-def _migrate_table(connection: duckdb.DuckDBPyConnection, table: "DataFrameSchema", types: dict[str, str]) -> bool:
-    name = str(table.name)
-    schema = name.split(".", maxsplit=1)[0]
-    found = _read_columns(connection, name)
-    if found == _declared_columns(table, types):
-        return False
-    connection.execute(f"create schema if not exists {quote_name(schema)}")
-    if not found:
-        columns = ", ".join(
-            f"{quote_name(column)} {sql_type}" + ("" if table.columns[column].nullable else " not null")
-            for column, sql_type in types.items()
-        )
-        connection.execute(f"create table {quote_name(name)} ({columns})")
-    else:
-        _add_columns(connection, name, found, types)
-    _write_comments(connection, table)
-    return True
-
-
-def _declared_columns(table: "DataFrameSchema", types: dict[str, str]) -> dict[str, tuple[str, str]]:
-    return {name: (types[name], str(column.description)) for name, column in table.columns.items()}
-
-
-def _read_columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, tuple[str, str]]:
-    schema, table = name.split(".")
-    rows = connection.execute(
-        "select column_name, data_type, comment from duckdb_columns() "
-        "where database_name = 'lake' and schema_name = ? and table_name = ? order by column_index",
-        [schema, table],
-    ).fetchall()
-    return {column: (_SHORT_TYPES.get(found, found.lower()), comment) for column, found, comment in rows}
-
-
-_SHORT_TYPES: Final = {"TIMESTAMP WITH TIME ZONE": "timestamptz"}
-
-
-def _add_columns(
-    connection: duckdb.DuckDBPyConnection, name: str, found: dict[str, tuple[str, str]], types: dict[str, str]
-) -> None:
-    changed = [column for column, (sql_type, _) in found.items() if types.get(column) != sql_type]
-    if changed:
-        raise BadData(
-            f"{name} was made by another version of scorelake: its columns {changed} are not as declared; "
-            "use the version that made the lake"
-        )
-    for column in types.keys() - found.keys():
-        connection.execute(f"alter table {quote_name(name)} add column {quote_name(column)} {types[column]}")
-
-
-def _write_comments(connection: duckdb.DuckDBPyConnection, table: "DataFrameSchema") -> None:
-    name = quote_name(str(table.name))
-    connection.execute(f"comment on table {name} is {_quote_text(str(table.description))}")
-    for column, declared in table.columns.items():
-        text = _quote_text(str(declared.description))
-        connection.execute(f"comment on column {name}.{quote_name(column)} is {text}")

@@ -60,7 +60,8 @@ def build_spine(*, data_version: int, above: int = 0) -> str:
 
     Columns: comment_id, text_id, channel_id (of the video, as first observed up to that data version; the
     comment's own if no video tells), video_id, published_at, event_timestamp (when this text was first observed),
-    ingest_seq. Ordered by ingest_seq, comment_id, text_id. channel_id, video_id and published_at may be null.
+    ingest_seq, resolved_seq (the batch from which on its channel is known as well). Ordered by ingest_seq,
+    comment_id, text_id. channel_id, video_id and published_at may be null.
 
     >>> "ingest_seq > 3 and comments.ingest_seq <= 7" in build_spine(data_version=7, above=3)
     True
@@ -159,6 +160,8 @@ def materialize_online(lake: Lake, *, start_at: datetime, end_at: datetime) -> N
     did. A late row counts if its event lies in the window, so `start_at` reaches back to the earliest event that
     came in. The caller holds the writer lock: Feast notes the window in the registry.
     """
+    if end_at < start_at:
+        raise BadData(f"a window must end after it starts, found {start_at} to {end_at}")
     with _translate_errors(), redirect_stdout(StringIO()):
         open_store(lake).materialize(start_at, end_at)
 

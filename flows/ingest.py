@@ -58,11 +58,12 @@ def ingest(
         Instant of the run; the clock if not given.
     """
     entry = begin("ingest", now=now)
+    columns = read_mapping(mapping)
     request = IngestRequest(
         kind=kind,
         paths=tuple(Path(path) for path in paths),
-        mapping=read_mapping(mapping),
-        source=source or mapping or "files",
+        mapping=columns,
+        source=source or columns.name,
         run_id=entry.run_id,
         now=entry.now,
         author_key=entry.settings.read_author_key(),
@@ -87,6 +88,7 @@ def build_report(receipt: IngestReceipt) -> Report:
         ("read", receipt.rows_read),
         ("accepted", receipt.rows_accepted),
         ("already known", receipt.rows_known),
+        *((("  with other values, left as they were", receipt.rows_conflicting),) if receipt.rows_conflicting else ()),
         ("quarantined", receipt.rows_quarantined_total),
         *((f"  {reason}", count) for reason, count in receipt.rows_quarantined.items()),
     ]
@@ -94,4 +96,6 @@ def build_report(receipt: IngestReceipt) -> Report:
         rows.append(("labels accepted", receipt.labels_accepted))
     grid = Grid((receipt.kind, "rows"), tuple(rows))
     verdict = "refused" if receipt.is_refused else "ingested"
-    return Report(f"{receipt.kind} {verdict}: batch {receipt.batch_id}", grids=(grid,))
+    unused = ", ".join(repr(name) for name in receipt.columns_ignored)
+    notes = (f"columns not used: {unused}",) if unused else ()
+    return Report(f"{receipt.kind} {verdict}: batch {receipt.batch_id}", grids=(grid,), notes=notes)

@@ -15,8 +15,9 @@ from prefect.tasks import Task
 
 from feature_repo.contracts import TABLES, build_score_tables
 from feature_repo.errors import Refused, ScorelakeError, Unavailable
-from feature_repo.lake import Lake, migrate_tables, run_transaction, write_lake
+from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
+from feature_repo.migration import find_outdated, migrate_tables
 from flows.entry import Entry
 from flows.report import Report, build_markdown
 from training.spec import list_specs, read_spec
@@ -56,6 +57,10 @@ def prepare_lake(lake: Lake) -> tuple[str, ...]:
         *TABLES,
         *(table for spec in map(read_spec, list_specs()) for table in build_score_tables(spec.name, spec.classes)),
     ]
+    if lake.catalog.exists():
+        with read_lake(lake) as connection:
+            if not find_outdated(connection, tables):
+                return ()
     with write_lake(lake, purpose="migrate the tables") as connection:
         return run_transaction(connection, lambda connection: migrate_tables(connection, tables))
 

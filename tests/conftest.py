@@ -8,7 +8,8 @@ import pytest
 
 from feature_repo.contracts import TABLES, build_score_tables
 from feature_repo.features.materialize import materialize_features
-from feature_repo.lake import Lake, migrate_tables, write_lake
+from feature_repo.lake import Lake, run_transaction, write_lake
+from feature_repo.migration import migrate_tables
 from feature_repo.retrieval import apply_definitions
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
@@ -18,10 +19,13 @@ from training.train import train_model
 
 
 def _migrate(lake: Lake) -> None:
+    tables = [
+        *TABLES,
+        *build_score_tables("sentiment", ("negative", "neutral", "positive")),
+        *build_score_tables("spam", ("ham", "spam")),
+    ]
     with write_lake(lake, purpose="seed") as connection:
-        migrate_tables(connection, TABLES)
-        migrate_tables(connection, build_score_tables("sentiment", ("negative", "neutral", "positive")))
-        migrate_tables(connection, build_score_tables("spam", ("ham", "spam")))
+        run_transaction(connection, lambda connection: migrate_tables(connection, tables))
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,8 @@ class RunRecord:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
-    texts: Mapping[str, str] = field(default_factory=dict)
-    figures: Mapping[str, "Figure"] = field(default_factory=dict)
+    texts: Mapping[str, str]
+    figures: Mapping[str, "Figure"]
 
 
 def build_descriptor(trial: "Trial", *, run_id: str) -> dict[str, Any]:

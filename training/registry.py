@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,11 +106,8 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
     if number is None or not _locate_store(lake).exists():
         raise Unavailable(f"{model} has no {wanted} yet; run `scorelake train {model}`")
     with _open_client(lake) as client:
-        registered = (
-            client.get_model_version_by_alias(model, number)
-            if number == "challenger"
-            else client.get_model_version(model, number)
-        )
+        find = client.get_model_version_by_alias if number == "challenger" else client.get_model_version
+        registered = find(model, number)
         found = _read_version(lake, registered)
     _check_file(found.path, registered.tags.get(_HASH_TAG))
     return found
@@ -121,8 +119,9 @@ def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
         return ()
     with _open_client(lake) as client:
         found = client.search_model_versions(f"name = '{model}'", max_results=10_000)
-        newest_first = sorted(found, key=lambda one: int(one.version), reverse=True)
-        return tuple(_read_version(lake, client.get_model_version(model, str(one.version))) for one in newest_first)
+        # A search leaves out the aliases.
+        versions = [_read_version(lake, client.get_model_version(model, str(one.version))) for one in found]
+    return tuple(sorted(versions, key=lambda one: int(one.version), reverse=True))
 
 
 def mirror_aliases(lake: "Lake", model: str) -> None:
@@ -166,11 +165,13 @@ def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
         from mlflow.telemetry import set_telemetry_client  # noqa: PLC0415
 
         set_telemetry_client()  # type: ignore[no-untyped-call]  # in case someone else imported MLflow before, with telemetry on
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns that an environment without pip has no pip
     _locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{_locate_store(lake)}"
     try:
-        yield MlflowClient(tracking_uri=store, registry_uri=store)
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            client = MlflowClient(tracking_uri=store, registry_uri=store)
+        yield client
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             raise BadData(f"MLflow at {lake.home / 'mlflow'}: {error.message}") from error
@@ -234,7 +235,7 @@ def _log_dataset(client: "MlflowClient", run_id: str, descriptor: Mapping[str, A
 def _log_pipeline(
     client: "MlflowClient", run: "Run", pipeline: "Pipeline", descriptor: Mapping[str, Any]
 ) -> tuple[str, str, str]:
-    """Save the pipeline with its descriptor; returns the logged model's id, its location and the file's SHA-256."""
+    """Save pipeline and descriptor; returns the logged model's id, its location and the file's SHA-256."""
     import mlflow.sklearn  # noqa: PLC0415 - seconds to import
     from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
 

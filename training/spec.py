@@ -38,7 +38,7 @@ class GateBounds:
     min_macro_f1
         Floor, whatever the champion does.
     max_ece
-        Greatest expected calibration error, 0 to 1.
+        Greatest expected calibration error, 0 to 1. On 300 rows even a calibrated model shows about 0.05.
     max_loss
         How far the point estimate may lie below the champion's.
     max_slice_loss
@@ -48,7 +48,7 @@ class GateBounds:
     """
 
     min_macro_f1: float
-    max_ece: float = 0.1
+    max_ece: float = 0.15
     max_loss: float = 0.01
     max_slice_loss: float = 0.05
     min_slice_rows: int = 200

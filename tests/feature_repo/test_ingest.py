@@ -258,13 +258,13 @@ def test_a_lacking_column_is_named_with_those_expected_and_found(lake: Lake, tmp
     assert _query(lake, "select count(*) from ops.runs") == [(0,)]
 
 
-@pytest.mark.skipif("SCORELAKE_DATA" not in os.environ, reason="SCORELAKE_DATA names no folder with the real data")
+@pytest.mark.skipif("SCORELAKE_TEST_DATA" not in os.environ, reason="SCORELAKE_TEST_DATA names no folder with the real data")
 class TestRealData:
     """Row counts of public files, counted apart with Python's csv module."""
 
     @pytest.fixture
     def data(self) -> Path:
-        return Path(os.environ["SCORELAKE_DATA"])
+        return Path(os.environ["SCORELAKE_TEST_DATA"])
 
     def test_youtube_statistics(self, lake: Lake, data: Path) -> None:
         mapping = read_mapping("youtube-statistics")

@@ -5,9 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from feature_repo.contracts import COMMENTS, LEASES, TABLES, read_sql_types
 from feature_repo.errors import BadData, Unavailable
-from feature_repo.lake import Lake, add_files, migrate_tables, read_lake, run_transaction, write_lake
+from feature_repo.lake import Lake, add_files, read_lake, run_transaction, write_lake
 
 
 def _hold(home: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
@@ -55,43 +54,6 @@ def test_a_reader_is_not_blocked_by_a_writer(held_lake: tuple[Lake, int]) -> Non
 def test_a_reader_cannot_write(lake: Lake) -> None:
     with read_lake(lake) as connection, pytest.raises(duckdb.InvalidInputException, match="read-only mode"):
         connection.execute("delete from raw.comments")
-
-
-def test_the_declarations_are_what_the_catalog_says(lake: Lake) -> None:
-    with read_lake(lake) as connection:
-        rows = connection.execute(
-            "select schema_name || '.' || table_name, column_name, data_type, is_nullable, comment "
-            "from duckdb_columns() where database_name = 'lake'"
-        ).fetchall()
-    found = {(table, column): (kind, nullable, comment) for table, column, kind, nullable, comment in rows}
-    for table in TABLES:
-        for name, sql_type in read_sql_types(table).items():
-            kind, is_nullable, comment = found[str(table.name), name]
-            assert kind.lower().replace("timestamp with time zone", "timestamptz") == sql_type
-            assert is_nullable == table.columns[name].nullable
-            assert comment == table.columns[name].description
-
-
-def test_migrating_again_changes_nothing(lake: Lake) -> None:
-    with write_lake(lake, purpose="test") as connection:
-        assert migrate_tables(connection, TABLES) == ()
-
-
-def test_a_column_that_is_missing_is_added_with_its_comment(lake: Lake) -> None:
-    with write_lake(lake, purpose="test") as connection:
-        connection.execute("alter table raw.comments drop column parent_id")
-        assert migrate_tables(connection, [COMMENTS]) == ("raw.comments",)
-        row = connection.execute(
-            "select comment from duckdb_columns() where table_name = 'comments' and column_name = 'parent_id'"
-        ).fetchone()
-    assert row == (COMMENTS.columns["parent_id"].description,)
-
-
-def test_a_table_of_another_version_is_refused(lake: Lake) -> None:
-    with write_lake(lake, purpose="test") as connection:
-        connection.execute("alter table ops.leases add column colour varchar")
-        with pytest.raises(BadData, match=r"ops.leases was made by another version.*\['colour'\]"):
-            migrate_tables(connection, [LEASES])
 
 
 def test_a_failed_transaction_leaves_nothing(lake: Lake) -> None:

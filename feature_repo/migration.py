@@ -1,0 +1,92 @@
+"""How tables come to be: the lake is brought to its declarations, forward only.
+
+What is declared is in `contracts`; nothing here moves or changes rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from pandera.pandas import DataFrameSchema
+
+from feature_repo.contracts import read_sql_types
+from feature_repo.errors import BadData
+from feature_repo.lake import quote_name, quote_text
+
+if TYPE_CHECKING:
+    import duckdb
+
+Columns: TypeAlias = Mapping[str, tuple[str, str]]  # name → (type, comment)
+_SHORT_TYPES: Final = {"TIMESTAMP WITH TIME ZONE": "timestamptz"}
+
+
+def find_outdated(
+    connection: "duckdb.DuckDBPyConnection", tables: Sequence[DataFrameSchema]
+) -> tuple[DataFrameSchema, ...]:
+    """Find the tables that the lake lacks or has otherwise than declared; one cheap query."""
+    found = _read_columns(connection)
+    return tuple(table for table in tables if found[str(table.name)] != _declare_columns(table))
+
+
+def migrate_tables(connection: "duckdb.DuckDBPyConnection", tables: Sequence[DataFrameSchema]) -> tuple[str, ...]:
+    """Create or extend tables until they match their declarations; safe to repeat.
+
+    Columns are added, never dropped or retyped. Returns the names of the tables that changed. Run it in one
+    transaction: each statement of its own would be a commit of its own.
+    """
+    found = _read_columns(connection)
+    outdated = find_outdated(connection, tables)
+    for table in outdated:
+        _migrate_table(connection, table, found[str(table.name)])
+    return tuple(str(table.name) for table in outdated)
+
+
+def _migrate_table(connection: "duckdb.DuckDBPyConnection", table: DataFrameSchema, found: Columns) -> None:
+    name = str(table.name)
+    types = read_sql_types(table)
+    if found:
+        _add_columns(connection, name, found, types)
+    else:
+        schema = name.split(".", maxsplit=1)[0]
+        columns = ", ".join(
+            f"{quote_name(column)} {sql_type}" + ("" if table.columns[column].nullable else " not null")
+            for column, sql_type in types.items()
+        )
+        connection.execute(f"create schema if not exists {quote_name(schema)}")
+        connection.execute(f"create table {quote_name(name)} ({columns})")
+    _write_comments(connection, table)
+
+
+def _declare_columns(table: DataFrameSchema) -> Columns:
+    types = read_sql_types(table)
+    return {name: (types[name], str(column.description)) for name, column in table.columns.items()}
+
+
+def _read_columns(connection: "duckdb.DuckDBPyConnection") -> defaultdict[str, dict[str, tuple[str, str]]]:
+    rows = connection.execute(
+        "select schema_name || '.' || table_name, column_name, data_type, comment from duckdb_columns() "
+        "where database_name = 'lake' order by column_index"
+    ).fetchall()
+    tables: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for table, column, found, comment in rows:
+        tables[table][column] = (_SHORT_TYPES.get(found, found.lower()), comment)
+    return tables
+
+
+def _add_columns(connection: "duckdb.DuckDBPyConnection", name: str, found: Columns, types: Mapping[str, str]) -> None:
+    changed = [column for column, (sql_type, _) in found.items() if types.get(column) != sql_type]
+    if changed:
+        raise BadData(
+            f"{name} was made by another version of scorelake: its columns {changed} are not as declared; "
+            "use the version that made the lake"
+        )
+    for column in types.keys() - found.keys():
+        connection.execute(f"alter table {quote_name(name)} add column {quote_name(column)} {types[column]}")
+
+
+def _write_comments(connection: "duckdb.DuckDBPyConnection", table: DataFrameSchema) -> None:
+    name = quote_name(str(table.name))
+    connection.execute(f"comment on table {name} is {quote_text(str(table.description))}")
+    for column, declared in table.columns.items():
+        text = quote_text(str(declared.description))
+        connection.execute(f"comment on column {name}.{quote_name(column)} is {text}")
