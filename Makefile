@@ -14,7 +14,7 @@ $(UV):
 	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
 .venv/.complete: $(UV) uv.lock pyproject.toml
-	$(UV) sync --frozen --all-extras --quiet
+	$(UV) sync --frozen --all-extras --compile-bytecode --quiet
 	@touch $@
 
 setup: .venv/.complete  ## install everything into .venv, with a uv of the project's own in .uv

@@ -43,14 +43,14 @@ def build_view(table: DataFrameSchema, entities: list[Entity], *, ttl: timedelta
     )
 
 
-def _entity(name: str, join_key: str, description: str) -> Entity:
+def _build_entity(name: str, join_key: str, description: str) -> Entity:
     return Entity(name=name, join_keys=[join_key], value_type=ValueType.STRING, description=description, owner=OWNER)
 
 
 # A Feast entity has one join key: what the design calls a comment is these first two together.
-comment = _entity("comment", "comment_id", "A comment, whatever its text.")
-comment_text = _entity("comment_text", "text_id", "One text that a comment has had.")
-channel = _entity("channel", "channel_id", "A channel.")
+comment = _build_entity("comment", "comment_id", "A comment, whatever its text.")
+comment_text = _build_entity("comment_text", "text_id", "One text that a comment has had.")
+channel = _build_entity("channel", "channel_id", "A channel.")
 
 # A text does not change, so what was counted in it holds for ever.
 comment_features = build_view(COMMENT_FEATURES, [comment, comment_text], ttl=timedelta(0))

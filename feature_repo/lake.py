@@ -37,10 +37,13 @@ class Lake:
         Absolute path. A relative one would make a second lake wherever a command is started.
     memory_limit
         DuckDB's memory limit per connection, such as "4GB"; DuckDB's default if None.
+    lock_wait_seconds
+        How long a writer waits for the one before.
     """
 
     home: Path
     memory_limit: str | None = None
+    lock_wait_seconds: float = 60
 
     def __post_init__(self) -> None:
         if not self.home.is_absolute():
@@ -88,7 +91,7 @@ def read_lake(lake: Lake, *, is_locked: bool = False) -> Iterator[duckdb.DuckDBP
 
 
 @contextmanager
-def write_lake(lake: Lake, *, purpose: str, wait_seconds: float = 60) -> Iterator[duckdb.DuckDBPyConnection]:
+def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the lake for writing, alone.
 
     Parameters
@@ -96,11 +99,11 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float = 60) -> Iterato
     purpose
         What the writer does, in the operator's words; shown to whoever waits.
     wait_seconds
-        How long to wait for the writer before; then `Unavailable` names the holder.
+        How long to wait for the writer before, the lake's own patience if None; then `Unavailable` names the holder.
     """
     for folder in (lake.data, lake.staging):
         folder.mkdir(parents=True, exist_ok=True)
-    with _hold_lock(lake.lock, purpose, wait_seconds):
+    with _hold_lock(lake.lock, purpose, lake.lock_wait_seconds if wait_seconds is None else wait_seconds):
         connection = _connect(lake, read_only=False)
         try:
             yield connection

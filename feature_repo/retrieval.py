@@ -196,7 +196,7 @@ def _write_canonical(definition: dict[str, Any]) -> bytes:
 
 
 def _read_config(lake: Lake, data_version: int | None) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - comes with Feast and is needed with it only
+    import yaml  # noqa: PLC0415 - needed with Feast only
 
     quoted = str(lake.home).replace("'", "''")  # the file puts its paths into single quotes
     config: dict[str, Any] = yaml.safe_load(
@@ -219,8 +219,10 @@ def _read_contents(config: dict[str, Any]) -> "RepoContents":
 
     from feature_repo import definitions  # noqa: PLC0415
 
+    kinds = (feast.Entity, feast.FeatureView, feast.FeatureService)
+    found = [thing for thing in vars(definitions).values() if isinstance(thing, kinds)]
     # Copied, because Feast writes times and versions into what it registers, and there may be a second lake.
-    found = copy.deepcopy(list(vars(definitions).values()))
+    found = copy.deepcopy(found)
     views = [thing for thing in found if isinstance(thing, feast.FeatureView)]
     return RepoContents(
         projects=[feast.Project(name=config["project"], description=config["project_description"])],

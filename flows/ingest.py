@@ -1,6 +1,8 @@
 """The flow that brings files into the lake."""
 
+from collections.abc import Iterator
 from datetime import datetime
+from glob import glob
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +49,8 @@ def ingest(
     kind
         What a row of the files is.
     paths
-        Absolute paths of .csv, .jsonl or .parquet files.
+        Paths of .csv, .jsonl or .parquet files, or patterns such as inbox/comments/*, which may match nothing;
+        relative ones are below the lake's home.
     mapping
         A preset or a TOML file; none if the columns already have our names.
     source
@@ -61,7 +64,7 @@ def ingest(
     columns = read_mapping(mapping)
     request = IngestRequest(
         kind=kind,
-        paths=tuple(Path(path) for path in paths),
+        paths=tuple(_find_files(entry.settings.home, paths)),
         mapping=columns,
         source=source or columns.name,
         run_id=entry.run_id,
@@ -78,7 +81,17 @@ def ingest(
     return receipt
 
 
+def _find_files(home: Path, paths: list[str]) -> Iterator[Path]:
+    for path in paths:
+        if set(path) & set("*?[") and not Path(path).exists():
+            yield from sorted(Path(file) for file in glob(str(home / path)) if Path(file).is_file())  # noqa: PTH207 - absolute patterns too
+        else:
+            yield home / path
+
+
 def _ingest(entry: Entry, request: IngestRequest) -> IngestReceipt:
+    if not request.paths:
+        return IngestReceipt(request.run_id, request.kind, request.source, 0, 0, 0, {}, 0, 0, 0, False, None)
     return ingest_files(entry.lake, request, on_progress=lambda rows: report_progress(f"read {request.kind}", rows))
 
 

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     @cached_property
     def lake(self) -> Lake:
         """The lake that all of this is about."""
-        return Lake(self.home, memory_limit=self.memory_limit)
+        return Lake(self.home, memory_limit=self.memory_limit, lock_wait_seconds=self.lock_wait_seconds)
 
     def read_author_key(self) -> bytes:
         """Read the key of the author hash; the first call of a new lake makes one, readable by its owner only.

@@ -47,7 +47,7 @@ class Verdict:
 
 
 def judge(rows: "JudgedRows", challenger: "Floats", champion: "Floats | None", bounds: "GateBounds") -> Verdict:
-    """Judge a challenger against the bounds, and against the champion or, without one, the majority class.
+    """Judge a challenger against the bounds, and against the champion or, without one, ignorance.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def judge(rows: "JudgedRows", challenger: "Floats", champion: "Floats | None", b
     figures = estimate_metrics(rows.tally(challenger), rows.classes).values
     checks = [_check_floor(figures["macro_f1"], bounds), _check_calibration(figures["ece"], bounds)]
     if champion is None:
-        checks.append(_check_majority(rows, figures["macro_f1"]))
+        checks.append(_check_ignorance(rows, figures["macro_f1"]))
     else:
         checks.append(_check_champion(rows, challenger, champion, bounds))
         checks.extend(_check_slices(rows, challenger, champion, bounds))
@@ -91,15 +91,16 @@ def _check_calibration(ece: Estimate, bounds: "GateBounds") -> Check:
     return Check("calibration", is_passed, sentence)
 
 
-def _check_majority(rows: "JudgedRows", macro_f1: Estimate) -> Check:
-    known_nothing = rows.tally(build_majority(rows)).sum(axis=0)
-    bar = float(compute_metrics(known_nothing, rows.classes)["macro_f1"])
-    is_passed = macro_f1.low > bar
+def _check_ignorance(rows: "JudgedRows", macro_f1: Estimate) -> Check:
+    """Whether a first model does better than two that know nothing; guessing by frequency reaches 1 / classes."""
+    majority, guessing = _measure(rows, build_majority(rows)), 1 / len(rows.classes)
+    is_passed = macro_f1.low > max(majority, guessing)
     sentence = (
         f"There is no champion; macro-F1 {_show(macro_f1)} {'lies' if is_passed else 'does not lie'} above "
-        f"{bar:.3f}, which always saying {rows.classes[rows.majority]!r} reaches."
+        f"{majority:.3f}, which always saying {rows.classes[rows.majority]!r} reaches, and {guessing:.3f}, which "
+        "guessing reaches."
     )
-    return Check("majority", is_passed, sentence)
+    return Check("ignorance", is_passed, sentence)
 
 
 def _check_champion(rows: "JudgedRows", challenger: "Floats", champion: "Floats", bounds: "GateBounds") -> Check:

@@ -129,7 +129,7 @@ def mirror_aliases(lake: "Lake", model: str) -> None:
     with read_lake(lake) as connection:
         standing = read_standing(connection, model)
     with _open_client(lake) as client:
-        there = dict(client.get_registered_model(model).aliases)
+        there = {alias: str(version) for alias, version in client.get_registered_model(model).aliases.items()}
         for alias, version in {"champion": standing.champion, "previous": standing.previous}.items():
             if version is not None and there.get(alias) != version:
                 client.set_registered_model_alias(model, alias, version)

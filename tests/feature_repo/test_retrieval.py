@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from feast import Entity, ValueType
 
 from feature_repo.contracts import CHANNEL_FEATURES, COMMENT_FEATURES, COMMENTS, VIDEOS
 from feature_repo.errors import BadData, Unavailable
@@ -247,6 +248,19 @@ def test_applying_to_a_copy_leaves_the_original_alone_and_keeps_its_windows(fill
             at("00:00"),
             at("13:00"),
         )
+
+
+def test_what_is_no_longer_defined_is_deleted_from_the_registry(lake: Lake) -> None:
+    names = apply_definitions(lake)
+    open_store(lake).apply([Entity(name="video", join_keys=["video_id"], value_type=ValueType.STRING)])
+    assert [entity.name for entity in open_store(lake).list_entities() if entity.name not in names] == ["video"]
+    assert apply_definitions(lake) == names
+
+
+def test_a_home_may_have_any_name(seed_home: Path, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(seed_home, tmp_path / "it's #1: ${HOME}"))
+    assert "spam_v1" in apply_definitions(lake)
+    assert (lake.home / "feast" / "registry.db").exists()
 
 
 def test_a_second_lake_in_the_same_process_starts_fresh(filled: Lake, lake: Lake) -> None:

@@ -56,7 +56,9 @@ def test_figures_are_those_of_scikit_learn(rows: int, seed: int) -> None:
     assert found["accuracy"] == pytest.approx(oracle.accuracy_score(labels, predicted))
     assert found["macro_f1"] == pytest.approx(oracle.f1_score(labels, predicted, average="macro"))
     assert found["log_loss"] == pytest.approx(oracle.log_loss(labels, probabilities, labels=[0, 1, 2]))
-    precision, recall, f1, _ = oracle.precision_recall_fscore_support(labels, predicted, labels=[0, 1, 2], zero_division=0)
+    precision, recall, f1, _ = oracle.precision_recall_fscore_support(
+        labels, predicted, labels=[0, 1, 2], zero_division=0
+    )
     for code, name in enumerate(CLASSES):
         assert [found[f"{kind}_{name}"] for kind in ("precision", "recall", "f1")] == pytest.approx(
             [precision[code], recall[code], f1[code]]
