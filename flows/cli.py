@@ -39,12 +39,15 @@ def demo(
 
     Example: `scorelake demo --comments 12000`
     """
-    with terminal.flow_session(as_json=as_json) as show:
-        from flows.demo import build_report, run_demo
+    with terminal.flow_session(as_json=as_json) as session:
+        from flows.demo import build_report, prepare_demo, run_demo
         from flows.sample import Sample
         from flows.settings import read_settings
 
-        show(run_demo(read_settings(), Sample(comments, seed), terminal.say), build_report)
+        settings = read_settings()
+        files = prepare_demo(settings, Sample(comments, seed), terminal.say)
+        session.wait()
+        session.show(run_demo(settings, files, terminal.say), build_report)
 
 
 app.add_typer(ingest_app, name="ingest")
@@ -70,11 +73,12 @@ def materialize(as_json: Json = False) -> None:
 
     Example: `scorelake materialize`
     """
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.materialize import build_report
         from flows.materialize import materialize as run
 
-        show(run(), build_report)
+        session.wait()
+        session.show(run(), build_report)
 
 
 add_model_commands(app)
@@ -93,11 +97,12 @@ def score(
     """
     if terminal.show_nothing_owed(model, dry_run=dry_run, as_json=as_json):
         return
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.owed import build_report
         from flows.score import score as run
 
-        show(run(model, workers=workers), build_report)
+        session.wait()
+        session.show(run(model, workers=workers), build_report)
 
 
 @app.command()
@@ -110,11 +115,12 @@ def monitor(
 
     Example: `scorelake monitor sentiment --days 7`
     """
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.monitor import build_report
         from flows.monitor import monitor as run
 
-        show(run(model, days=days), build_report)
+        session.wait()
+        session.show(run(model, days=days), build_report)
 
 
 @app.command()

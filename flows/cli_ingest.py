@@ -35,11 +35,12 @@ def ingest_batch(
         return
     if revert is None:
         raise typer.BadParameter("name what to ingest (comments, videos, channels or labels), or --revert BATCH")
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.batches import build_revert_report
         from flows.batches import revert as run
 
-        show(run(revert), build_revert_report)
+        session.wait()
+        session.show(run(revert), build_revert_report)
 
 
 @ingest_app.command("comments")
@@ -110,22 +111,24 @@ def replay_quarantine(
 
     Example: `scorelake quarantine replay ingest-20261120T081500-3fa9c1 --mapping corrected.toml`
     """
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.batches import replay
         from flows.ingest import build_report
 
-        show(replay(batch, mapping=mapping), build_report)
+        session.wait()
+        session.show(replay(batch, mapping=mapping), build_report)
 
 
 def _ingest(
     kind: "Kind", paths: list[Path], mapping: str | None, source: str | None, *, as_json: bool, task: str | None = None
 ) -> None:
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.ingest import BatchRefused, build_report, ingest
 
+        session.wait()
         files = [str(path.absolute()) for path in paths]
         try:
-            show(ingest(kind, files, mapping=mapping, source=source, task_name=task), build_report)
+            session.show(ingest(kind, files, mapping=mapping, source=source, task_name=task), build_report)
         except BatchRefused as refusal:
-            show(refusal.receipt, build_report)
+            session.show(refusal.receipt, build_report)
             raise

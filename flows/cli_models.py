@@ -21,12 +21,13 @@ def train(model: Model, as_json: Json = False) -> None:
 
     Example: `scorelake train sentiment`
     """
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.train import build_report, check_promoted
         from flows.train import train as run
 
+        session.wait()
         receipt = run(model)
-        show(receipt, build_report)
+        session.show(receipt, build_report)
         check_promoted(receipt)
 
 
@@ -39,11 +40,12 @@ def evaluate(
 
     Example: `scorelake evaluate sentiment --version 2`
     """
-    with terminal.flow_session(as_json=as_json) as show:
+    with terminal.flow_session(as_json=as_json) as session:
         from flows.evaluate import build_report
         from flows.evaluate import evaluate as run
 
-        show(run(model, version=version), build_report)
+        session.wait()
+        session.show(run(model, version=version), build_report)
 
 
 def promote(

@@ -39,14 +39,18 @@ class DemoReceipt:
     malformed: int
 
 
-def run_demo(settings: Settings, sample: Sample, say: Say) -> DemoReceipt:
-    """Walk the whole road on a sample; `say` is told each step in a line.
+def prepare_demo(settings: Settings, sample: Sample, say: Say) -> SampleFiles:
+    """Begin the lake anew and write the sample beside it; needs no Prefect.
 
-    The lake is begun anew if it holds nothing but an earlier demo. Raises `Refused` if it holds anything else.
+    Raises `Refused` if the lake holds anything but an earlier demo.
     """
     _begin_anew(settings)
     say(f"generating {sample.comments:,} comments over {sample.days} days, seed {sample.seed}")
-    files = write_sample(sample, settings.home / "sample")
+    return write_sample(sample, settings.home / "sample")
+
+
+def run_demo(settings: Settings, files: SampleFiles, say: Say) -> DemoReceipt:
+    """Walk the whole road on a sample; `say` is told each step in a line."""
     quiet, drifting = files.days[:-_DRIFT_DAYS], files.days[-_DRIFT_DAYS:]
     _walk_quiet_weeks(quiet, say)
     _walk_drifting_week(drifting, say)
@@ -91,8 +95,8 @@ def _walk_drifting_week(days: tuple[DayFiles, ...], say: Say) -> None:
         now = _end_of(day)
         receipt = _ingest("comments", [day.comments], now)
         materialize(now)
-        scored = sum(score(model, now=now).rows_scored for model in _MODELS)
-        say(f"{day.day:%a %d %b}: {receipt}; {scored:,} scores")
+        say(f"{day.day:%a %d %b}: {receipt}; {score('sentiment', now=now).rows_scored:,} scored by sentiment")
+    say(f"spam, once for the whole week: {score('spam', now=now).rows_scored:,} comments scored")
     say(f"watching: {_watch(now)}")
     worse = train("sentiment", candidate={"C": 1e-6}, now=now)
     say(f"a worse candidate: {summarize(worse)}")

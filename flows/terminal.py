@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from feature_repo.errors import ScorelakeError
 
 if TYPE_CHECKING:
     from flows.report import Report
+    from flows.server import LocalServer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Model = Annotated[str, typer.Argument(help="Name of the model, such as sentiment or spam.")]
@@ -58,24 +60,43 @@ def session(*, as_json: bool) -> Iterator[Show]:
     yield show
 
 
+@dataclass(frozen=True, slots=True)
+class FlowSession:
+    """A command that runs a flow: its Prefect API starts while the command imports what it needs."""
+
+    server: "LocalServer | None"
+    progress: Progress
+    show_receipt: Show
+
+    def wait(self) -> None:
+        """Wait until the Prefect API answers; call it after the imports and before the flow."""
+        if self.server is not None:
+            waiting = self.progress.add_task("starting", total=None)
+            self.server.wait()
+            self.progress.remove_task(waiting)
+
+    def show(self, receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
+        """Show a receipt, as a report or as JSON."""
+        self.progress.stop()
+        self.show_receipt(receipt, build_report)
+
+
 @contextmanager
-def flow_session(*, as_json: bool) -> Iterator[Show]:
-    """Like `session`, with a Prefect API beside it and progress bars on the error stream."""
+def flow_session(*, as_json: bool) -> Iterator[FlowSession]:
+    """Give a command that runs a flow a Prefect API, and progress bars on the error stream."""
     from flows.progress import watch_progress
     from flows.server import serve_api
     from flows.settings import read_settings
 
     settings = read_settings()
-    os.environ["SCORELAKE_HOME"] = str(settings.home)
-    with serve_api(settings.home) as server, session(as_json=as_json) as show, _show_progress() as progress:
-        waiting = progress.add_task("starting", total=None)
-        import flows.stage  # noqa: F401 - loads while the server starts
-
-        if server is not None:
-            server.wait()
-        progress.remove_task(waiting)
-        with watch_progress(_watch_with(progress)):
-            yield _show_after(progress, show)
+    os.environ["SCORELAKE_HOME"] = str(settings.home)  # absolute from here on, also for what is started
+    with (
+        serve_api(settings.home) as server,
+        session(as_json=as_json) as show,
+        _show_progress() as progress,
+        watch_progress(_watch_with(progress)),
+    ):
+        yield FlowSession(server, progress, show)
 
 
 def _show_progress() -> Progress:
@@ -92,14 +113,6 @@ def _watch_with(progress: Progress) -> Callable[[str, int, int | None], None]:
         progress.update(bars[stage], completed=done, total=total)
 
     return watch
-
-
-def _show_after(progress: Progress, show: Show) -> Show:
-    def show_after(receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
-        progress.stop()
-        show(receipt, build_report)
-
-    return show_after
 
 
 def say(line: str) -> None:

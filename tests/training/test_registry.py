@@ -93,6 +93,7 @@ def test_a_run_leaves_figures_plots_and_a_card(registered: Lake, trial: Trial) -
     assert run.data.params["data_version"] == "1"
     assert run.data.tags["git_commit"] == "abc"
     assert run.data.tags["data_digest"] == trial.training_set.digest
+    assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.digest == trial.training_set.digest[:32]
     assert run.info.status == "FINISHED"
 
