@@ -4,7 +4,7 @@ UV := .uv/bin/uv
 RUN := $(UV) run --frozen --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench clean
+.PHONY: help setup check test tables demo bench clean
 
 help:  ## say what the targets do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: setup  ## format, lint, types, layers
 
 test: setup  ## run the tests
 	$(RUN) pytest
+
+tables: setup  ## write docs/tables.md from the declarations
+	$(RUN) python -m flows.dictionary > docs/tables.md
 
 demo: setup  ## the whole road on generated comments, into .scorelake
 	$(RUN) scorelake demo

@@ -1,9 +1,10 @@
 """How an evaluation and a verdict are shown: figures with their intervals, slices, and the gate's sentences."""
 
 from flows.report import Grid
+from training.card import show_estimate
 from training.evaluate import Evaluation
 from training.gate import Verdict
-from training.metrics import Estimate, Metrics
+from training.metrics import Metrics
 
 _SHOWN = ("accuracy", "macro_f1", "log_loss", "brier", "ece")
 
@@ -28,11 +29,6 @@ def build_verdict_grid(verdict: Verdict) -> Grid:
     """Build the table of the gate's checks."""
     rows = tuple(("passed" if check.is_passed else "FAILED", check.name, check.sentence) for check in verdict.checks)
     return Grid(("", "check", "why"), rows, title="the gate")
-
-
-def show_estimate(estimate: Estimate) -> str:
-    """Write a figure with its interval."""
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _build_slice_grid(evaluation: Evaluation) -> Grid:

@@ -34,7 +34,7 @@ def run_query(query: str, format_: Format, output: Path | None) -> None:
     if format_ is Format.table and output is None:
         _print_table(rows)
         return
-    _write(rows, format_, output)
+    write_rows(rows, format_, output)
 
 
 def read_rows(lake: Lake, query: str) -> "pa.Table":
@@ -92,13 +92,17 @@ def _print_table(rows: "pa.Table") -> None:
     print_report(Report(f"{rows.num_rows:,} rows", grids=(grid,), notes=notes), Console())
 
 
-def _write(rows: "pa.Table", format_: Format, output: Path | None) -> None:
+def write_rows(rows: "pa.Table", format_: Format, output: Path | None) -> None:
+    """Write rows to a file, or to the terminal if None; a table in a file is CSV."""
     relation = duckdb.from_arrow(rows)
     target = str(output or "/dev/stdout")
-    if format_ is Format.parquet:
-        relation.write_parquet(target, compression="zstd")
-    elif format_ is Format.json:
-        duckdb.execute("copy (from relation) to $1 (format json, array true)", [target])
-    else:
-        relation.write_csv(target, header=True)
+    try:
+        if format_ is Format.parquet:
+            relation.write_parquet(target, compression="zstd")
+        elif format_ is Format.json:
+            duckdb.execute("copy (from relation) to $1 (format json, array true)", [target])
+        else:
+            relation.write_csv(target, header=True)
+    except duckdb.IOException as error:
+        raise BadData(f"cannot write {target}: {error}") from None
     sys.stdout.flush()

@@ -9,9 +9,10 @@ from feature_repo.errors import BadData, Refused, Unavailable
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_data_version, read_materialized_version
 from flows.entry import begin
-from flows.evaluation import build_grids, build_verdict_grid, show_estimate
+from flows.evaluation import build_grids, build_verdict_grid
 from flows.report import Report
 from flows.stage import run_step, tell
+from training.card import show_estimate
 from training.spec import read_spec
 from training.train import TrainReceipt, train_model
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from feature_repo.errors import Unavailable
-from feature_repo.lake import run_transaction, write_lake
+from feature_repo.lake import read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run, read_peak_memory_mib
 from training.dataset import TrainingSet, build_training_set
 from training.describe import build_descriptor, build_record, check_split, read_matrix, read_recipe
 from training.evaluate import choose_judged_rows
 from training.gate import Verdict, judge
 from training.model import Floats, load_pipeline
-from training.promotions import Promotion, append_promotion
+from training.promotions import Promotion, append_promotion, read_standing
 from training.provenance import read_provenance
 from training.registry import ModelVersion, mirror_aliases, register_version, resolve
 from training.stopwatch import Stopwatch
@@ -159,10 +158,9 @@ def evaluate_model(
 
 
 def _find_champion(lake: "Lake", model: str) -> ModelVersion | None:
-    try:
-        return resolve(lake, model, "champion")
-    except Unavailable:
-        return None
+    with read_lake(lake) as connection:
+        version = read_standing(connection, model).champion
+    return None if version is None else resolve(lake, model, version)
 
 
 def _judge(lake: "Lake", trial: Trial, champion: ModelVersion | None) -> Verdict:

@@ -1,11 +1,7 @@
-from pathlib import Path
-
 import duckdb
 import pytest
 
-from feature_repo.contracts import COMMENTS, TABLES, build_dictionary, build_row_rules, build_score_tables
-
-ROOT = Path(__file__).parents[2]
+from feature_repo.contracts import COMMENTS, TABLES, build_row_rules, build_score_tables
 
 
 @pytest.mark.parametrize(
@@ -48,12 +44,3 @@ def test_instants_end_in_at_and_booleans_begin_with_is() -> None:
                 assert name.endswith(("_at", "_timestamp", "_from", "_to")), f"{table.name}.{name}"
             if "bool" in kind:
                 assert name.startswith(("is_", "has_")), f"{table.name}.{name}"
-
-
-def test_the_dictionary_in_the_docs_is_the_declarations() -> None:
-    tables = [
-        *TABLES,
-        *build_score_tables("sentiment", ("negative", "neutral", "positive")),
-        *build_score_tables("spam", ("ham", "spam")),
-    ]
-    assert (ROOT / "docs" / "tables.md").read_text() == "# Tables\n\n" + build_dictionary(tables)

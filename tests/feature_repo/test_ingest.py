@@ -258,7 +258,9 @@ def test_a_lacking_column_is_named_with_those_expected_and_found(lake: Lake, tmp
     assert _query(lake, "select count(*) from ops.runs") == [(0,)]
 
 
-@pytest.mark.skipif("SCORELAKE_TEST_DATA" not in os.environ, reason="SCORELAKE_TEST_DATA names no folder with the real data")
+@pytest.mark.skipif(
+    "SCORELAKE_TEST_DATA" not in os.environ, reason="SCORELAKE_TEST_DATA names no folder with the real data"
+)
 class TestRealData:
     """Row counts of public files, counted apart with Python's csv module."""
 

@@ -28,7 +28,7 @@ def held_lake(lake: Lake) -> Iterator[tuple[Lake, int | None]]:
 
 
 def test_a_relative_home_is_refused() -> None:
-    with pytest.raises(BadData, match="must be an absolute path, found '.scorelake'"):
+    with pytest.raises(BadData, match=r"must be an absolute path, found '\.scorelake'"):
         Lake(Path(".scorelake"))
 
 

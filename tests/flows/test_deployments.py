@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -58,7 +59,13 @@ def prefect(arguments: list[str], environment: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def server(trained_home: Path, tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def home(trained_home: Path, tmp_path: Path) -> Path:
+    shutil.copytree(trained_home, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server(home: Path, tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     port = find_free_port()
     api = f"http://127.0.0.1:{port}/api"
     environment = {
@@ -66,7 +73,7 @@ def server(trained_home: Path, tmp_path: Path) -> Iterator[tuple[str, dict[str, 
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_API_URL": api,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "SCORELAKE_HOME": str(trained_home),
+        "SCORELAKE_HOME": str(home),
     }
     with running(["server", "start", "--port", str(port)], environment, tmp_path / "server.log"):
         wait_for("the server's start", lambda: call(f"{api}/health"))
@@ -74,7 +81,7 @@ def server(trained_home: Path, tmp_path: Path) -> Iterator[tuple[str, dict[str, 
 
 
 def test_every_deployment_is_registered_scheduled_and_the_score_one_runs(
-    server: tuple[str, dict[str, str]], trained_home: Path, tmp_path: Path
+    server: tuple[str, dict[str, str]], home: Path, tmp_path: Path
 ) -> None:
     api, environment = server
     prefect(["work-pool", "create", "scorelake", "--type", "process"], environment)
@@ -98,7 +105,7 @@ def test_every_deployment_is_registered_scheduled_and_the_score_one_runs(
     assert ended["parameters"] == {"model": "sentiment"}
     artifacts = call(f"{api}/artifacts/filter", {"artifacts": {"key": {"any_": ["score-sentiment"]}}})
     assert "comments scored" in artifacts[0]["data"]
-    with read_lake(Lake(trained_home)) as connection:
+    with read_lake(Lake(home)) as connection:
         owed = connection.execute("select count(*) from raw.comments").fetchone()
         assert connection.execute("select count(*) from scores.sentiment").fetchone() == owed
 

@@ -1,0 +1,60 @@
+"""Commands as a user starts them: exit codes, sentences, and never a stack trace."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["sql", "drop table raw.comments"], 2, "BadData: expected exactly one SELECT, found DROP"),
+        (["sql", "select 1"], 4, "Unavailable: no lake at"),
+        (["status"], 4, "make one with `scorelake apply` or `scorelake ingest`"),
+        (["score", "sentimant"], 2, "there is no model 'sentimant'; there are sentiment, spam"),
+        (["score", "spam"], 4, "Unavailable: no lake at"),
+        (["quarantine", "list"], 4, "Unavailable: no lake at"),
+        (["ingest"], 2, "name what to ingest"),
+        (["ingest", "comment", "x.csv"], 2, "No such command 'comment'"),
+        (["score"], 2, "Missing argument 'MODEL'"),
+        (["sql", "select 1", "--format", "xml"], 2, "Invalid value for '--format'"),
+        (["promote", "sentimant", "1"], 2, "there is no model 'sentimant'"),
+    ],
+)
+def test_a_users_mistake_is_a_sentence_and_an_exit_code(
+    tmp_path: Path, arguments: list[str], exit_code: int, words: str
+) -> None:
+    done = run(tmp_path / "home", *arguments)
+    assert done.returncode == exit_code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+COMMANDS = [
+    *(["demo"], ["apply"], ["materialize"], ["train"], ["evaluate"], ["promote"], ["rollback"], ["models"], ["score"]),
+    *(["monitor"], ["status"], ["sql"], ["ingest", "comments"], ["ingest", "videos"], ["ingest", "channels"]),
+    *(["ingest", "labels"], ["quarantine", "list"], ["quarantine", "replay"]),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    from typer.testing import CliRunner  # noqa: PLC0415
+
+    from flows.cli import app  # noqa: PLC0415
+
+    shown = CliRunner().invoke(app, [*command, "--help"])
+    assert shown.exit_code == 0
+    assert f"scorelake {' '.join(command)}" in " ".join(shown.output.split())
