@@ -27,7 +27,7 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         (["quarantine", "list"], 4, "Unavailable: no lake at"),
         (["ingest"], 2, "name what to ingest"),
         (["ingest", "comment", "x.csv"], 2, "No such command 'comment'"),
-        (["score"], 2, "Missing argument 'MODEL'"),
+        (["score"], 2, "Missing argument"),
         (["sql", "select 1", "--format", "xml"], 2, "Invalid value for '--format'"),
         (["promote", "sentimant", "1"], 2, "there is no model 'sentimant'"),
     ],
