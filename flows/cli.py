@@ -31,7 +31,7 @@ def main() -> None:
 
 @app.command()
 def demo(
-    comments: Annotated[int, typer.Option(min=2_000, help="Comments to generate.")] = 12_000,
+    comments: Annotated[int, typer.Option(min=2_000, help="Comments to generate.")] = 8_000,
     seed: Annotated[int, typer.Option(help="Another seed tells another history.")] = 7,
     as_json: Json = False,
 ) -> None:

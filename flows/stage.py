@@ -6,12 +6,11 @@ bad data and refusals are not.
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from datetime import timedelta
+from typing import Final, TypeVar
 
+import stamina
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 
 from feature_repo.contracts import TABLES, build_score_tables
 from feature_repo.errors import Refused, ScorelakeError, Unavailable
@@ -24,25 +23,27 @@ from training.spec import list_specs, read_spec
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-_RETRY_DELAYS_SECONDS: Final[list[float]] = [10, 60, 300]
+_FIRST_WAIT: Final = timedelta(seconds=10)
+_LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
 def run_step(entry: Entry, step: Callable[[], T]) -> T:
-    """Run the step of a stage as one Prefect task; a failure is written into the ledger before it goes on."""
-    work = Task(
-        step,
-        name=entry.kind,
-        task_run_name=entry.run_id,
-        retries=entry.settings.retries,
-        retry_delay_seconds=_RETRY_DELAYS_SECONDS,
-        retry_condition_fn=_is_worth_retrying,
-        cache_policy=NO_CACHE,
+    """Run the step of a stage, trying again what was unavailable; a failure is written into the ledger."""
+    attempts = stamina.retry_context(
+        on=Unavailable,
+        attempts=1 + entry.settings.retries,
+        timeout=None,
+        wait_initial=_FIRST_WAIT,
+        wait_max=_LONGEST_WAIT,
     )
     try:
-        return work()
+        for attempt in attempts:
+            with attempt:
+                result = step()
     except ScorelakeError as error:
         _record_failure(entry, error)
         raise
+    return result
 
 
 def tell(entry: Entry, report: Report) -> None:
@@ -63,10 +64,6 @@ def prepare_lake(lake: Lake) -> tuple[str, ...]:
                 return ()
     with write_lake(lake, purpose="migrate the tables") as connection:
         return run_transaction(connection, lambda connection: migrate_tables(connection, tables))
-
-
-def _is_worth_retrying(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    return isinstance(state.result(raise_on_failure=False), Unavailable)
 
 
 def _record_failure(entry: Entry, error: ScorelakeError) -> None:
