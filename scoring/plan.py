@@ -158,7 +158,7 @@ def _check_service(lake: Lake, version: "ModelVersion", service: str) -> None:
     if trained_on != now:
         raise BadData(
             f"{version.model} version {version.version} was trained on {service} with digest {trained_on[:12]}, and "
-            f"the registry has {now[:12]} now; train a new version, or restore the definitions and run `scorelake apply`"
+            f"the registry has {now[:12]} now; train anew, or restore the definitions and run `scorelake apply`"
         )
 
 
