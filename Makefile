@@ -34,8 +34,8 @@ tables: setup  ## write docs/tables.md from the declarations
 demo: setup  ## the whole road on generated comments, into .scorelake
 	$(RUN) scorelake demo
 
-bench: setup  ## measure what is measured, side by side
-	$(RUN) python -m tests.benchmarks
+bench: setup  ## measure how fast commands answer, beside a bare interpreter
+	$(RUN) python -m tests.benchmarks.commands
 
 clean:  ## remove what setup and the tools made; the lake stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

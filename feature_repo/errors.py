@@ -17,6 +17,11 @@ class ScorelakeError(Exception):
 
     exit_code: ClassVar[int] = 1
 
+    @property
+    def family(self) -> str:
+        """Name of the family, whatever the error's own class: it tells what to do next."""
+        return next(one.__name__ for one in type(self).__mro__ if one.__module__ == __name__)
+
 
 class BadData(ScorelakeError):  # noqa: N818 - named by what is wrong, not by "Error"
     """The input is wrong; fix it, a retry changes nothing."""

@@ -123,8 +123,11 @@ def _ingest(
     kind: "Kind", paths: list[Path], mapping: str | None, source: str | None, *, as_json: bool, task: str | None = None
 ) -> None:
     with terminal.flow_session(as_json=as_json) as session:
+        from feature_repo.sources.ingest import check_files
+        from feature_repo.sources.mapping import read_mapping
         from flows.ingest import BatchRefused, build_report, ingest
 
+        check_files(kind, tuple(paths), read_mapping(mapping))  # a wrong file is said at once
         session.wait()
         files = [str(path.absolute()) for path in paths]
         try:

@@ -2,15 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import duckdb
 from rich.console import Console
 
 from feature_repo.errors import BadData
-from feature_repo.lake import Lake, read_lake
+from feature_repo.lake import Lake, quote_text, read_lake
 from flows.report import Grid, Report, print_report
 from flows.settings import read_settings
 from flows.terminal import Format
@@ -18,6 +18,7 @@ from flows.terminal import Format
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T")
 _SHOWN_ROWS: Final = 1_000
 _READING: Final = {
     "ducklake_snapshots", "ducklake_table_info", "ducklake_table_changes", "ducklake_table_insertions",
@@ -28,23 +29,36 @@ _FORBIDDEN: Final = {"query", "query_table", "sqlite_query", "sqlite_scan", "pos
 
 def run_query(query: str, format_: Format, output: Path | None) -> None:
     """Run one SELECT and write its rows; raises `BadData` for anything else, or what DuckDB refuses."""
-    rows = read_rows(read_settings().lake, query)
     if output is None and format_ is Format.parquet:
         raise BadData("Parquet is not for a terminal; name a file with --output")
-    if format_ is Format.table and output is None:
-        _print_table(rows)
-        return
-    write_rows(rows, format_, output)
+    lake = read_settings().lake
+    if output is None and format_ is Format.table:
+        print_report(_select(lake, query, _read_report), Console())
+    else:
+        write_rows(read_rows(lake, query), format_, output)
 
 
 def read_rows(lake: Lake, query: str) -> "pa.Table":
     """Read the rows of one SELECT on a connection that can neither write nor look outside the lake."""
+    return _select(lake, query, lambda cursor: cursor.to_arrow_table())
+
+
+def _select(lake: Lake, query: str, fetch: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     _check_is_one_select(query)
     with read_lake(lake, is_locked=True) as connection:
         try:
-            return connection.execute(query).to_arrow_table()
+            return fetch(connection.execute(query))
         except duckdb.Error as error:
             raise BadData(f"DuckDB says: {error}") from None
+
+
+def _read_report(cursor: duckdb.DuckDBPyConnection) -> Report:
+    # Plain tuples: Arrow would take longer to import than the query takes to run.
+    names = tuple(column[0] for column in cursor.description)
+    shown = tuple(cursor.fetchmany(_SHOWN_ROWS))
+    more = len(cursor.fetchall())
+    notes = (f"{more:,} more rows; use --format csv to see all",) if more else ()
+    return Report(f"{len(shown) + more:,} rows", grids=(Grid(names, shown),), notes=notes)
 
 
 def _check_is_one_select(query: str) -> None:
@@ -62,7 +76,8 @@ def _check_is_one_select(query: str) -> None:
 
 def _list_functions(query: str) -> set[str]:
     """Names of all functions in a SELECT, wherever they stand in it, from DuckDB's own syntax tree."""
-    row = duckdb.execute("select json_serialize_sql(?)", [query]).fetchone()
+    # Quoted, not bound: a first parameter costs DuckDB an import of pandas.
+    row = duckdb.execute(f"select json_serialize_sql({quote_text(query)})").fetchone()
     tree = json.loads(row[0]) if row else {"error": True}
     if tree["error"]:
         raise BadData(f"expected exactly one plain SELECT; {tree.get('error_message', 'it could not be read')}")
@@ -82,14 +97,6 @@ def _walk(node: Any) -> Iterator[str]:
 def _is_forbidden(name: str) -> bool:
     # Some of DuckLake's table functions delete files even where the catalog is attached read-only.
     return name in _FORBIDDEN or (name.startswith("ducklake_") and name not in _READING)
-
-
-def _print_table(rows: "pa.Table") -> None:
-    shown = rows.slice(0, _SHOWN_ROWS).to_pylist()
-    grid = Grid(tuple(rows.column_names), tuple(tuple(row.values()) for row in shown))
-    more = rows.num_rows - len(shown)
-    notes = (f"{more:,} more rows; use --format csv to see all",) if more else ()
-    print_report(Report(f"{rows.num_rows:,} rows", grids=(grid,), notes=notes), Console())
 
 
 def write_rows(rows: "pa.Table", format_: Format, output: Path | None) -> None:

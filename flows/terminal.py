@@ -38,7 +38,7 @@ def run(app: typer.Typer) -> None:
         app()
     except ScorelakeError as error:
         Console(stderr=True, soft_wrap=True).print(
-            f"{type(error).__name__}: {error}", style="red", markup=False, highlight=False
+            f"{error.family}: {error}", style="red", markup=False, highlight=False
         )
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -83,9 +83,7 @@ def ingest_files(lake: Lake, request: IngestRequest, *, on_progress: Progress | 
         If another writer holds the lake for too long.
     """
     columns = request.mapping.read_kind(request.kind)
-    sources = open_sources(request.paths)
-    for source in sources:
-        check_columns(source, request.kind, columns)
+    sources = check_files(request.kind, request.paths, request.mapping)
     hider = build_hider(columns, request.author_key)
     batch = Batch(
         run_id=request.run_id,
@@ -103,6 +101,15 @@ def ingest_files(lake: Lake, request: IngestRequest, *, on_progress: Progress | 
         for source in sources
     )
     return enter_batch(lake, batch, files, on_progress)
+
+
+def check_files(kind: str, paths: tuple[Path, ...], mapping: SourceMapping) -> tuple[Source, ...]:
+    """Open every file as far as its columns; raises `BadData` for the first that is not what its mapping needs."""
+    columns = mapping.read_kind(kind)
+    sources = open_sources(paths)
+    for source in sources:
+        check_columns(source, kind, columns)
+    return sources
 
 
 def build_hider(columns: Mapping[str, ColumnSource], author_key: bytes) -> AuthorHider:

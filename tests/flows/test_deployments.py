@@ -95,7 +95,7 @@ def test_every_deployment_is_registered_scheduled_and_the_score_one_runs(
           for flow, how_often in (("score", "hourly"), ("train", "weekly"), ("evaluate", "daily"), ("monitor", "daily"))
           for model in ("sentiment", "spam")),
     }  # fmt: skip
-    assert all(deployment["schedules"] for deployment in deployments)
+    wait_for("the scheduling of every deployment", lambda: read_scheduled(api) == {it["id"] for it in deployments})
 
     score = call(f"{api}/deployments/name/score/sentiment-hourly")
     run = call(f"{api}/deployments/{score['id']}/create_flow_run", {"state": {"type": "SCHEDULED"}})
@@ -108,6 +108,12 @@ def test_every_deployment_is_registered_scheduled_and_the_score_one_runs(
     with read_lake(Lake(home)) as connection:
         owed = connection.execute("select count(*) from raw.comments").fetchone()
         assert connection.execute("select count(*) from scores.sentiment").fetchone() == owed
+
+
+def read_scheduled(api: str) -> set[str]:
+    """The deployments for which the server has planned runs."""
+    runs = call(f"{api}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200})
+    return {run["deployment_id"] for run in runs}
 
 
 def read_end(api: str, run_id: str) -> dict[str, Any] | None:
