@@ -69,8 +69,17 @@ def serve_api(home: Path) -> Iterator[LocalServer | None]:
     finally:
         _flush_logs()
         del os.environ["PREFECT_API_URL"]
-        server.process.terminate()
-        server.process.wait(timeout=30)
+        end_process(server.process)
+
+
+def end_process(process: "subprocess.Popen[bytes]", *, patience_seconds: float = 15) -> None:
+    """End a process of ours: asked first, then, if it will not go, killed."""
+    process.terminate()
+    try:
+        process.wait(timeout=patience_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def find_free_port() -> int:

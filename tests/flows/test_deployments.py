@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from feature_repo.lake import Lake, read_lake
-from flows.server import find_free_port
+from flows.server import end_process, find_free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,8 +46,7 @@ def running(arguments: list[str], environment: dict[str, str], log: Path) -> Ite
         try:
             yield
         finally:
-            process.terminate()
-            process.wait(timeout=60)
+            end_process(process)
 
 
 def prefect(arguments: list[str], environment: dict[str, str]) -> str:
