@@ -26,7 +26,7 @@ check: setup  ## format, lint, types, layers
 	$(RUN) lint-imports
 
 test: setup  ## run the tests
-	$(RUN) pytest
+	$(RUN) pytest -n auto --dist worksteal
 
 tables: setup  ## write docs/tables.md from the declarations
 	$(RUN) python -m flows.dictionary > docs/tables.md

@@ -14,10 +14,10 @@ def check_model(model: str) -> None:
 
 def build_report(receipt: ScoreReceipt) -> Report:
     """Build the report of a scoring run, or of what it would do."""
-    if receipt.rows_owed == 0:
-        return Report(f"Nothing owed: {receipt.model} has scored everything up to data version {receipt.data_version}")
+    behind = f"features are behind by {receipt.batches_ahead} data versions: run `scorelake materialize`, then score"
+    notes = (behind,) if receipt.batches_ahead > 0 else ()
     if receipt.run_id is None:
-        return Report(f"{receipt.model} owes {receipt.rows_owed:,} comments, up to data version {receipt.data_version}")
+        return Report(_tell_owed(receipt), notes=notes)
     facts = {
         "model version": receipt.model_version,
         "rows owed": receipt.rows_owed,
@@ -28,4 +28,10 @@ def build_report(receipt: ScoreReceipt) -> Report:
         "run": receipt.run_id,
     }
     title = f"{receipt.model}: {receipt.rows_scored:,} comments scored"
-    return Report(title + " (taken up from an interrupted run)" if receipt.is_resumed else title, facts)
+    return Report(title + " (taken up from an interrupted run)" * receipt.is_resumed, facts, notes=notes)
+
+
+def _tell_owed(receipt: ScoreReceipt) -> str:
+    if receipt.rows_owed:
+        return f"{receipt.model} owes {receipt.rows_owed:,} comments, up to data version {receipt.data_version}"
+    return f"Nothing owed: {receipt.model} has scored everything up to data version {receipt.data_version}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, read_lake
-from feature_repo.ledger import read_materialized_version, read_watermark
+from feature_repo.ledger import read_data_version, read_materialized_version, read_watermark
 from feature_repo.retrieval import build_spine, compile_features, describe_service
 
 if TYPE_CHECKING:
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """Rows of the spine above the watermark of a model's role, up to the materialized data version."""
+    """Rows of the spine above the watermark of a model's role, up to the materialized data version.
+
+    `batches_ahead` counts data versions that are ingested and not materialized: their rows are not owed yet.
+    """
 
     model: str
     role: str
     watermark: int
     data_version: int
     rows: int
+    batches_ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,14 @@ class ScoreReceipt:
     data_version: int
     seconds: dict[str, float]
     is_resumed: bool = False
+    batches_ahead: int = 0
 
 
 def describe_owed(owed: Owed) -> ScoreReceipt:
     """Say what is owed, as the receipt of a run that scored nothing."""
-    return ScoreReceipt(owed.model, None, None, owed.rows, 0, owed.data_version, seconds={})
+    return ScoreReceipt(
+        owed.model, None, None, owed.rows, 0, owed.data_version, seconds={}, batches_ahead=owed.batches_ahead
+    )
 
 
 def read_owed(lake: Lake, model: str, *, role: str = "production") -> Owed:
@@ -150,7 +157,8 @@ def _read_owed(connection: "duckdb.DuckDBPyConnection", model: str, role: str) -
     watermark, data_version = read_watermark(connection, model, role), read_materialized_version(connection)
     spine = build_spine(data_version=data_version, above=watermark)
     row = connection.execute(f"select count(*) from ({spine})").fetchone()  # noqa: S608 - our own SQL and integers
-    return Owed(model, role, watermark, data_version, rows=row[0] if row else 0)
+    ahead = read_data_version(connection) - data_version
+    return Owed(model, role, watermark, data_version, rows=row[0] if row else 0, batches_ahead=ahead)
 
 
 def _check_service(lake: Lake, version: "ModelVersion", service: str) -> None:

@@ -125,4 +125,5 @@ def _build_receipt(plan: ScorePlan, run: Run, *, is_resumed: bool) -> ScoreRecei
         data_version=plan.owed.data_version,
         seconds=dict(run.stage_seconds),
         is_resumed=is_resumed,
+        batches_ahead=plan.owed.batches_ahead,
     )

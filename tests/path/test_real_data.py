@@ -5,10 +5,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from flows.server import serve_api
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("SCORELAKE_TEST_DATA", "/nowhere"))
@@ -20,8 +23,18 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("real") / "home"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new lake, and one Prefect server for all the commands of the road."""
+    home = tmp_path_factory.mktemp("real") / "home"
+    before = dict(os.environ)
+    try:
+        with serve_api(home) as server:
+            if server is not None:
+                server.wait()
+            yield home
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def scorelake(home: Path, *arguments: str, exit_code: int = 0) -> Any:
