@@ -142,7 +142,8 @@ def _build_receipt(lake: Lake, files: SampleFiles) -> DemoReceipt:
         one = connection.execute(
             "select s.*, c.text from scores.sentiment_current as s "
             "inner join raw.comments as c using (comment_id, text_id) "
-            "where not s.is_abstained order by s.confidence desc, s.comment_id limit 1"
+            "where not s.is_abstained and length(c.text) between 40 and 100 "
+            "order by s.confidence desc, s.comment_id limit 1"
         )
         names = [column[0] for column in one.description]
         row = one.fetchone() or ()
