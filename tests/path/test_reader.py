@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.path
 
 
-def read_until(home: Path, done: Event, found: "Queue[list[tuple[int, int]]]") -> None:
+def read_until(home: Path, ready: Event, done: Event, found: "Queue[list[tuple[int, int]]]") -> None:
     """Count rows and runs in a loop, each time on a connection of its own, as analysts do."""
     seen = []
     is_last = False
@@ -28,6 +28,7 @@ def read_until(home: Path, done: Event, found: "Queue[list[tuple[int, int]]]") -
             row = connection.execute("select count(*), count(distinct run_id) from scores.sentiment_current").fetchone()
         assert row is not None
         seen.append((int(row[0]), int(row[1])))
+        ready.set()
     found.put(seen)
 
 
@@ -36,9 +37,10 @@ def test_a_reader_never_errs_and_never_sees_half_a_run(trained_home: Path, tmp_p
     shutil.copytree(trained_home, home)
     lake = Lake(home)
     context = multiprocessing.get_context("spawn")
-    done, found = context.Event(), context.Queue()
-    reader = context.Process(target=read_until, args=(home, done, found))
+    ready, done, found = context.Event(), context.Event(), context.Queue()
+    reader = context.Process(target=read_until, args=(home, ready, done, found))
     reader.start()
+    assert ready.wait(60), "the reader did not begin before the run"
     try:
         receipt = score_owed(
             lake,
