@@ -11,8 +11,9 @@ from feast import Entity, FeatureService, FeatureView, Field, ValueType
 from feast.types import from_value_type
 from pandera.pandas import DataFrameSchema
 
-from feature_repo.contracts import CHANNEL_FEATURES, COMMENT_FEATURES, read_sql_types
+from feature_repo.contracts import read_sql_types
 from feature_repo.offline_source import DuckLakeSource, read_value_type
+from feature_repo.tables.features import CHANNEL_FEATURES, COMMENT_FEATURES
 
 OWNER: Final = "scorelake"
 

@@ -2,7 +2,8 @@
 
 import sys
 
-from feature_repo.contracts import TABLES, build_dictionary, build_score_tables
+from feature_repo.contracts import TABLES, build_dictionary
+from feature_repo.tables.scores import build_score_tables
 from training.spec import list_specs, read_spec
 
 

@@ -12,11 +12,12 @@ from typing import Final, TypeVar
 import stamina
 from prefect.artifacts import create_markdown_artifact
 
-from feature_repo.contracts import TABLES, build_score_tables
+from feature_repo.contracts import TABLES
 from feature_repo.errors import Refused, ScorelakeError, Unavailable
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from feature_repo.migration import find_outdated, migrate_tables
+from feature_repo.tables.scores import build_score_tables
 from flows.entry import Entry
 from flows.report import Report, build_markdown
 from training.spec import list_specs, read_spec

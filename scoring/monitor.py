@@ -9,10 +9,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.contracts import BIGINT, COMMENT_FEATURES, DOUBLE
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, quote_name, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
+from feature_repo.tables.columns import BIGINT, DOUBLE
+from feature_repo.tables.features import COMMENT_FEATURES
 from scoring.drift import DriftColumns, DriftReport, check_drift
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.contracts import TABLES, build_score_tables
+from feature_repo.contracts import TABLES
 from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.migration import migrate_tables
 from feature_repo.retrieval import apply_definitions
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
+from feature_repo.tables.scores import build_score_tables
 from flows.sample import Sample, write_sample
 from training.spec import list_specs, read_spec
 from training.train import train_model

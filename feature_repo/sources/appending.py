@@ -12,8 +12,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.contracts import CHANNELS, COMMENT_COUNTS, LABELS, VIDEOS
 from feature_repo.lake import quote_name
+from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, LABELS, VIDEOS
 
 if TYPE_CHECKING:
     import duckdb

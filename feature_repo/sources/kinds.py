@@ -9,15 +9,8 @@ from typing import Final
 
 from pandera.pandas import DataFrameSchema
 
-from feature_repo.contracts import (
-    CHANNELS,
-    COMMENT_COUNTS,
-    COMMENTS,
-    LABELS,
-    VIDEOS,
-    build_row_rules,
-    read_sql_types,
-)
+from feature_repo.contracts import build_row_rules, read_sql_types
+from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, COMMENTS, LABELS, VIDEOS
 
 # Filled while a batch is written, never by a source.
 _DERIVED: Final = frozenset({"text_id", "source", "batch_id", "ingest_seq"})

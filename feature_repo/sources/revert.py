@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from feature_repo import ledger
-from feature_repo.contracts import CHANNELS, COMMENT_COUNTS, COMMENTS, LABELS, QUARANTINE, VIDEOS
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, quote_name, run_transaction, write_lake
+from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, COMMENTS, LABELS, QUARANTINE, VIDEOS
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,7 +1,9 @@
 import duckdb
 import pytest
 
-from feature_repo.contracts import COMMENTS, TABLES, build_row_rules, build_score_tables
+from feature_repo.contracts import TABLES, build_row_rules
+from feature_repo.tables.raw import COMMENTS
+from feature_repo.tables.scores import build_score_tables
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from feast.types import Array, Bool, FeastType, Float64, Int64, String
 from pandera.pandas import DataFrameSchema
 
 from feature_repo import definitions
-from feature_repo.contracts import CHANNEL_FEATURES, COMMENT_FEATURES, read_sql_types
+from feature_repo.contracts import read_sql_types
 from feature_repo.lake import Lake
 from feature_repo.retrieval import apply_definitions, open_store
+from feature_repo.tables.features import CHANNEL_FEATURES, COMMENT_FEATURES
 
 ROOT = Path(__file__).parents[2]
 REPO = ROOT / "feature_repo"

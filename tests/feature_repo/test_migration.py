@@ -1,9 +1,11 @@
 import pytest
 
-from feature_repo.contracts import COMMENTS, LEASES, TABLES, read_sql_types
+from feature_repo.contracts import TABLES, read_sql_types
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.migration import migrate_tables
+from feature_repo.tables.ops import LEASES
+from feature_repo.tables.raw import COMMENTS
 
 
 def test_the_declarations_are_what_the_catalog_says(lake: Lake) -> None:

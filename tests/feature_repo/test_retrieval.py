@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from feast import Entity, ValueType
 
-from feature_repo.contracts import CHANNEL_FEATURES, COMMENT_FEATURES, COMMENTS, VIDEOS
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import Lake, quote_name, read_lake, write_lake
 from feature_repo.retrieval import (
@@ -23,6 +22,8 @@ from feature_repo.retrieval import (
     open_store,
     read_features,
 )
+from feature_repo.tables.features import CHANNEL_FEATURES, COMMENT_FEATURES
+from feature_repo.tables.raw import COMMENTS, VIDEOS
 
 ROOT = Path(__file__).parents[2]
 

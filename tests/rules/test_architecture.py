@@ -92,7 +92,7 @@ def test_there_are_four_packages_and_no_more() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_a_file_is_short_enough_to_read(path: Path) -> None:
     lines = len(path.read_text().splitlines())
-    assert lines <= (420 if path.name == "contracts.py" else 300), "split it, or give it a reason here"
+    assert lines <= 300, "split it, or give it a reason here"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
