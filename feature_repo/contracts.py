@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandera.pandas as pa
 
 from feature_repo.tables import features, monitoring, ops, raw
-from feature_repo.tables.columns import SQL_TYPES
+from feature_repo.tables.columns import SQL_TYPES, is_expiring, is_required
 
 TABLES: Final = (*raw.TABLES, *features.TABLES, *ops.TABLES, *monitoring.TABLES)
 
@@ -18,6 +18,15 @@ TABLES: Final = (*raw.TABLES, *features.TABLES, *ops.TABLES, *monitoring.TABLES)
 def read_sql_types(table: pa.DataFrameSchema) -> dict[str, str]:
     """DuckDB type of each column of a table, in the order of declaration."""
     return {name: SQL_TYPES[column.dtype.type] for name, column in table.columns.items()}
+
+
+def list_expiring() -> dict[str, tuple[str, ...]]:
+    """The columns whose values expire with the retention of their source, by table."""
+    found = {
+        str(table.name): tuple(name for name, column in table.columns.items() if is_expiring(column))
+        for table in TABLES
+    }
+    return {table: columns for table, columns in found.items() if columns}
 
 
 def build_dictionary(tables: Iterable[pa.DataFrameSchema]) -> str:
@@ -48,11 +57,11 @@ _PREDICATES: Final[dict[str, str]] = {
 def build_row_rules(table: pa.DataFrameSchema) -> dict[str, str]:
     """Compile the checks of a table into SQL: reason code → condition that is true for a bad row.
 
-    A null breaks only the rule `<column>_missing`, which non-nullable columns have.
+    A null breaks only the rule `<column>_missing`, which required columns have.
     """
     rules = {}
     for name, column in table.columns.items():
-        if not column.nullable:
+        if is_required(column):
             rules[f"{name}_missing"] = f"{_quote(name)} is null"
         for check in column.checks:
             rules[f"{name}_{check.error}"] = f"not ({_build_predicate(name, check)})"

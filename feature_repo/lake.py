@@ -1,6 +1,6 @@
 """The lake: where it lies, how it is opened, and who may write.
 
-This is the only module that opens DuckDB on the lake and the only one that knows DuckLake. It knows no
+This is the only module that opens DuckDB on the lake and, with `upkeep`, the only one that knows DuckLake. It knows no
 table by name: declarations are in `contracts`, statements in the modules that own them.
 """
 
@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from importlib.util import find_spec
@@ -39,11 +39,14 @@ class Lake:
         DuckDB's memory limit per connection, such as "4GB"; DuckDB's default if None.
     lock_wait_seconds
         How long a writer waits for the one before.
+    redis
+        Feast's connection string of a Redis for online features ("host:6379,password=..."); a file if None.
     """
 
     home: Path
     memory_limit: str | None = None
     lock_wait_seconds: float = 60
+    redis: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.home.is_absolute():
@@ -167,10 +170,12 @@ def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
     for extension in _EXTENSIONS:
         connection.execute(f"load '{_find_extension(extension)}'")
-    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set global TimeZone = 'UTC'")  # a cursor starts with the global settings
     # Spilled rows hold text: they go where the lake is, not wherever a command was started.
     # Quoted, not bound: DuckDB imports pandas (0.6 s) to look at the first parameter that it is given.
     connection.execute(f"set temp_directory = {quote_text(str(lake.home / 'spill'))}")
+    # A spine of which DuckDB expects few rows (of any Arrow table it expects one) would be joined by a loop.
+    connection.execute("set global asof_loop_join_threshold = 0")
     if lake.memory_limit:
         connection.execute(f"set memory_limit = {quote_text(lake.memory_limit)}")
     connection.execute(_build_attach(lake, read_only=read_only))

@@ -34,6 +34,7 @@ class Run:
     rows_quarantined: int | None = None
     watermark_from: int | None = None
     data_version: int | None = None
+    until_at: datetime | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,7 +58,8 @@ def read_data_version(connection: "duckdb.DuckDBPyConnection") -> int:
     """
     return _read_number(
         connection,
-        "select max(data_version) from ops.runs where kind in ('ingest', 'replay', 'revert') and outcome = 'done'",
+        "select max(data_version) from ops.runs "
+        "where kind in ('ingest', 'replay', 'revert', 'push') and outcome = 'done'",
     )
 
 
@@ -66,6 +68,19 @@ def read_materialized_version(connection: "duckdb.DuckDBPyConnection") -> int:
     return _read_number(
         connection, "select max(data_version) from ops.runs where kind = 'materialize' and outcome = 'done'"
     )
+
+
+def read_materialized_until(connection: "duckdb.DuckDBPyConnection") -> datetime | None:
+    """Hour up to which the channel windows are written, None before the first materialization."""
+    row = connection.execute(
+        "select max(until_at) from ops.runs where kind = 'materialize' and outcome = 'done'"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def read_reverted_version(connection: "duckdb.DuckDBPyConnection") -> int:
+    """Data version of the newest revert, 0 if nothing was ever taken back."""
+    return _read_number(connection, "select max(data_version) from ops.runs where kind = 'revert' and outcome = 'done'")
 
 
 def read_watermark(connection: "duckdb.DuckDBPyConnection", model: str, role: str = "production") -> int:

@@ -16,7 +16,7 @@ from feature_repo.lake import quote_name, quote_text
 if TYPE_CHECKING:
     import duckdb
 
-Columns: TypeAlias = Mapping[str, tuple[str, str]]  # name → (type, comment)
+Columns: TypeAlias = Mapping[str, tuple[str, str, bool]]  # name → (type, comment, whether it may be null)
 _SHORT_TYPES: Final = {"TIMESTAMP WITH TIME ZONE": "timestamptz"}
 
 
@@ -25,14 +25,14 @@ def find_outdated(
 ) -> tuple[DataFrameSchema, ...]:
     """Find the tables that the lake lacks or has otherwise than declared; one cheap query."""
     found = _read_columns(connection)
-    return tuple(table for table in tables if found[str(table.name)] != _declare_columns(table))
+    return tuple(table for table in tables if not _is_as_declared(found[str(table.name)], _declare_columns(table)))
 
 
 def migrate_tables(connection: "duckdb.DuckDBPyConnection", tables: Sequence[DataFrameSchema]) -> tuple[str, ...]:
     """Create or extend tables until they match their declarations; safe to repeat.
 
-    Columns are added, never dropped or retyped. Returns the names of the tables that changed. Run it in one
-    transaction: each statement of its own would be a commit of its own.
+    Columns are added or allowed to be null, never dropped or retyped. Returns the names of the tables that changed.
+    Run it in one transaction: each statement of its own would be a commit of its own.
     """
     found = _read_columns(connection)
     outdated = find_outdated(connection, tables)
@@ -46,6 +46,7 @@ def _migrate_table(connection: "duckdb.DuckDBPyConnection", table: DataFrameSche
     types = read_sql_types(table)
     if found:
         _add_columns(connection, name, found, types)
+        _allow_nulls(connection, table, found)
     else:
         schema = name.split(".", maxsplit=1)[0]
         columns = ", ".join(
@@ -59,22 +60,29 @@ def _migrate_table(connection: "duckdb.DuckDBPyConnection", table: DataFrameSche
 
 def _declare_columns(table: DataFrameSchema) -> Columns:
     types = read_sql_types(table)
-    return {name: (types[name], str(column.description)) for name, column in table.columns.items()}
+    return {name: (types[name], str(column.description), column.nullable) for name, column in table.columns.items()}
 
 
-def _read_columns(connection: "duckdb.DuckDBPyConnection") -> defaultdict[str, dict[str, tuple[str, str]]]:
+def _is_as_declared(found: Columns, declared: Columns) -> bool:
+    # A column that was added later may be null whatever is declared: the rows before it have no value.
+    return found.keys() == declared.keys() and all(
+        found[name] in (column, (*column[:2], True)) for name, column in declared.items()
+    )
+
+
+def _read_columns(connection: "duckdb.DuckDBPyConnection") -> defaultdict[str, dict[str, tuple[str, str, bool]]]:
     rows = connection.execute(
-        "select schema_name || '.' || table_name, column_name, data_type, comment from duckdb_columns() "
-        "where database_name = 'lake' order by column_index"
+        "select schema_name || '.' || table_name, column_name, data_type, comment, is_nullable "
+        "from duckdb_columns() where database_name = 'lake' order by column_index"
     ).fetchall()
-    tables: defaultdict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
-    for table, column, found, comment in rows:
-        tables[table][column] = (_SHORT_TYPES.get(found, found.lower()), comment)
+    tables: defaultdict[str, dict[str, tuple[str, str, bool]]] = defaultdict(dict)
+    for table, column, found, comment, is_nullable in rows:
+        tables[table][column] = (_SHORT_TYPES.get(found, found.lower()), comment, is_nullable)
     return tables
 
 
 def _add_columns(connection: "duckdb.DuckDBPyConnection", name: str, found: Columns, types: Mapping[str, str]) -> None:
-    changed = [column for column, (sql_type, _) in found.items() if types.get(column) != sql_type]
+    changed = [column for column, (sql_type, *_) in found.items() if types.get(column) != sql_type]
     if changed:
         raise BadData(
             f"{name} was made by another version of scorelake: its columns {changed} are not as declared; "
@@ -82,6 +90,12 @@ def _add_columns(connection: "duckdb.DuckDBPyConnection", name: str, found: Colu
         )
     for column in types.keys() - found.keys():
         connection.execute(f"alter table {quote_name(name)} add column {quote_name(column)} {types[column]}")
+
+
+def _allow_nulls(connection: "duckdb.DuckDBPyConnection", table: DataFrameSchema, found: Columns) -> None:
+    for column, (*_, is_nullable) in found.items():
+        if table.columns[column].nullable and not is_nullable:
+            connection.execute(f"alter table {quote_name(str(table.name))} alter {quote_name(column)} drop not null")
 
 
 def _write_comments(connection: "duckdb.DuckDBPyConnection", table: DataFrameSchema) -> None:

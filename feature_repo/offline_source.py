@@ -54,6 +54,10 @@ class DuckLakeSource(DataSource):
     version_column
         Column with the number of the batch that brought the row: the rows of data version S are those up to S,
         and of two rows with the same instants the one with the greater number counts.
+    age_column
+        Name of one more column, which the table does not have: hours (double) from a row's event to the instant
+        it is looked up for; in the online store, to the end of the window that wrote it. Null where nothing was
+        known. None: there is no such column.
     declared
         What every Feast source takes: name, field_mapping, description, tags, owner.
     """
@@ -65,6 +69,7 @@ class DuckLakeSource(DataSource):
         timestamp_field: str = "event_timestamp",
         created_timestamp_column: str = "created_timestamp",
         version_column: str = "ingest_seq",
+        age_column: str | None = None,
         **declared: Any,
     ) -> None:
         super().__init__(
@@ -75,6 +80,7 @@ class DuckLakeSource(DataSource):
         )
         self.table = table
         self.version_column = version_column
+        self.age_column = age_column
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DuckLakeSource) and self._to_proto_impl() == other._to_proto_impl()
@@ -97,7 +103,7 @@ class DuckLakeSource(DataSource):
         )
 
     def _to_proto_impl(self) -> DataSourceProto:
-        options = {"table": self.table, "version_column": self.version_column}
+        options = {"table": self.table, "version_column": self.version_column, "age_column": self.age_column}
         return DataSourceProto(
             name=self.name,
             type=self.source_type(),
@@ -113,13 +119,15 @@ class DuckLakeSource(DataSource):
 
     def describe(self) -> dict[str, Any]:
         """All of the source that decides a value, JSON-able; words for people are left out."""
-        return {
+        described = {
             "table": self.table,
             "timestamp_field": self.timestamp_field,
             "created_timestamp_column": self.created_timestamp_column,
             "version_column": self.version_column,
             "field_mapping": dict(self.field_mapping),
         }
+        # Left out where there is none, so that what was described before there were ages is described the same.
+        return described | ({"age_column": self.age_column} if self.age_column else {})
 
     def source_type(self) -> DataSourceProto.SourceType.ValueType:
         """The kind under which the registry keeps sources that Feast does not ship."""
@@ -130,15 +138,30 @@ class DuckLakeSource(DataSource):
         return quote_name(self.table)
 
     def get_table_column_names_and_types(self, config: "RepoConfig") -> Iterable[tuple[str, str]]:
-        """Name and DuckDB type of each column, read from the lake in the order of the table."""
-        return read_columns(read_home(config), f"from {self.get_table_query_string()}").items()
+        """Name and DuckDB type of each column in the order of the table, then the age's.
+
+        The batch number is left out: it is neither a feature nor anybody's to write.
+        """
+        found = self.read_table_columns(read_home(config))
+        age = {self.age_column: "double"} if self.age_column else {}
+        return [(name, kind) for name, kind in (found | age).items() if name != self.version_column]
+
+    def read_table_columns(self, lake: Lake) -> dict[str, str]:
+        """Name and DuckDB type of each column that the table itself has, in its order."""
+        return read_columns(lake, f"from {self.get_table_query_string()}")
 
     def validate(self, config: "RepoConfig") -> None:
-        """Check that the table is in the lake and has the three columns that place a row in time."""
-        found = [name for name, _ in self.get_table_column_names_and_types(config)]
-        needed = [self.timestamp_field, self.created_timestamp_column, self.version_column]
-        if missing := [name for name in needed if name and name not in found]:
+        """Check that the table is in the lake, has the three columns that place a row in time, and none for the age."""
+        found = list(self.read_table_columns(read_home(config)))
+        inside = {outside: column for column, outside in self.field_mapping.items()}
+        times = [inside.get(name, name) for name in (self.timestamp_field, self.created_timestamp_column) if name]
+        needed = [*times, self.version_column]
+        if missing := [name for name in needed if name not in found]:
             raise BadData(f"{self.table} must have the columns {needed}, but lacks {missing}; it has {found}")
+        if self.age_column in found:
+            raise BadData(
+                f"the age of a row is computed, but {self.table} has a column {self.age_column}; name another"
+            )
 
     @staticmethod
     def source_datatype_to_feast_value_type() -> Callable[[str], ValueType]:
@@ -171,6 +194,8 @@ def read_columns(lake: Lake, query: str) -> dict[str, str]:
             relation = connection.sql(query)
         except duckdb.CatalogException as error:
             raise BadData(f"the lake at {lake.home} lacks a table; run `scorelake apply`: {error}") from error
+        except duckdb.ProgrammingError as error:
+            raise BadData(f"a query cannot be planned; correct it: {error}") from error
         types = [str(found).lower() for found in relation.types]
         return dict(zip(relation.columns, map(_shorten, types), strict=True))
 

@@ -1,38 +1,40 @@
 """The lake as Feast's offline store: Feast's views and sources, translated into lookups in the lake.
 
 Which row is the value at an instant is decided in `point_in_time`; which features exist, in `definitions`; how
-the rest of the system asks for them, in `retrieval`. It writes nothing: features are computed elsewhere.
+the rest of the system asks for them, in `retrieval`; how a planned query runs, in `retrieval_job`.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
+from feast.infra.offline_stores.offline_store import OfflineStore
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.utils import compute_non_entity_date_range
 from pydantic import field_validator
 
 from feature_repo.errors import BadData
-from feature_repo.lake import Lake, read_lake
+from feature_repo.event_spine import build_event_spine
+from feature_repo.lake import Lake, quote_name, quote_text
 from feature_repo.offline_source import DuckLakeSource, read_columns, read_home
-from feature_repo.point_in_time import History, Spine, build_latest, build_lookup, build_range
+from feature_repo.point_in_time import History, Spine, build_chunked_lookup, build_latest, build_lookup, build_range
+from feature_repo.pushing import Target, append_rows
+from feature_repo.retrieval_job import FRAME, DuckLakeRetrievalJob, Lookup
+from feature_repo.saved_dataset import SavedDatasetSource
 
 if TYPE_CHECKING:
-    import duckdb
     import pandas as pd
     from feast.data_source import DataSource
     from feast.feature_view import FeatureView
     from feast.infra.registry.base_registry import BaseRegistry
 
-ROWS_PER_BATCH: Final = 100_000
-_FRAME: Final = "entity_df"
+_INDEX: Final = "__index_level_"  # what Arrow calls a frame's index that is not its row numbers
 
 
 class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
@@ -43,7 +45,10 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
     home
         Absolute path of the lake's home.
     data_version
-        Rows of later batches are not there; None: all rows are.
+        Rows of later batches are not there; None: all rows are. It can be read however long ago it was.
+    snapshot
+        Id of the snapshot of the lake as of which feature tables are read, while it is kept; None: the newest.
+        What the SQL of a spine reads is its own affair.
     memory_limit
         DuckDB's memory limit per connection, such as "4GB"; DuckDB's default if None.
     """
@@ -51,6 +56,7 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
     type: Literal["feature_repo.offline_store.DuckLakeOfflineStore"] = "feature_repo.offline_store.DuckLakeOfflineStore"
     home: Path
     data_version: int | None = None
+    snapshot: int | None = None
     memory_limit: str | None = None
 
     @field_validator("home")
@@ -64,68 +70,8 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
         return home
 
 
-class DuckLakeRetrievalJob(RetrievalJob):
-    """A query on the lake that has not run yet; each `to_...` runs it on a connection of its own."""
-
-    def __init__(
-        self,
-        lake: Lake,
-        sql: str,
-        *,
-        frame: pa.Table | None = None,
-        metadata: RetrievalMetadata | None = None,
-        full_feature_names: bool = False,
-        on_demand_feature_views: Iterable[OnDemandFeatureView] = (),
-    ) -> None:
-        self._lake = lake
-        self._sql = sql
-        self._frame = frame
-        self._metadata = metadata
-        self._full_feature_names = full_feature_names
-        self._on_demand_feature_views = list(on_demand_feature_views)
-
-    @property
-    def full_feature_names(self) -> bool:
-        """Whether a feature's column is called `<view>__<feature>`."""
-        return self._full_feature_names
-
-    @property
-    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """Views that Feast computes from the result; `to_sql` and `to_record_batches` come before them."""
-        return self._on_demand_feature_views
-
-    @property
-    def metadata(self) -> RetrievalMetadata | None:
-        """References of the features, keys of the spine, and its range if it is a frame."""
-        return self._metadata
-
-    def to_sql(self) -> str:
-        """The query; it runs on any connection of `read_lake`, where a spine given as a frame is `entity_df`."""
-        return self._sql
-
-    def to_record_batches(self, rows_per_batch: int = ROWS_PER_BATCH) -> Iterator[pa.RecordBatch]:
-        """Stream the result, in order; the lake stays open for reading until the last batch is taken."""
-        with self._run() as result:
-            yield from result.to_arrow_reader(rows_per_batch)
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:  # noqa: ARG002 - Feast's interface
-        with self._run() as result:
-            return result.to_arrow_table()
-
-    def _to_df_internal(self, timeout: int | None = None) -> "pd.DataFrame":
-        frame: pd.DataFrame = self._to_arrow_internal(timeout).to_pandas()
-        return frame
-
-    @contextmanager
-    def _run(self) -> "Iterator[duckdb.DuckDBPyConnection]":
-        with read_lake(self._lake) as connection:
-            if self._frame is not None:
-                connection.register(_FRAME, self._frame)
-            yield connection.execute(self._sql)
-
-
 class DuckLakeOfflineStore(OfflineStore):
-    """Point-in-time reads from the lake, for training, batch scoring and the online store."""
+    """Point-in-time reads from the lake, for training, batch scoring and the online store; and pushes into it."""
 
     supports_filter_by_created_timestamp = True
 
@@ -146,28 +92,37 @@ class DuckLakeOfflineStore(OfflineStore):
         Parameters
         ----------
         entity_df
-            The spine: a frame, whose naive instants are UTC, or trusted SQL that runs on the lake.
+            The spine: a frame, whose naive instants are UTC, or trusted SQL that runs on the lake. None: every key
+            and event of the views within the window, see `build_event_spine`.
         filter_by_created_timestamp
             Whether a value counts only from the instant it was knowable (created); if not, from its event on.
+        window
+            Without a spine: `start_date` and `end_date`, both inclusive, UTC if naive. As with Feast's own stores,
+            the window starts at the longest ttl before its end, or 30 days if there is none, and ends now.
         """
+        lake, state = read_home(config), {"data_version": config.offline_store.data_version}
+        histories = [
+            _build_history(view, feature_refs, config, full_names=full_feature_names) for view in feature_views
+        ]
+        frame = None
         if entity_df is None:
-            raise BadData(f"features are looked up for the rows of a spine, found only {window}; pass entity_df")
-        lake = read_home(config)
-        spine, frame = _read_spine(lake, entity_df)
-        sql = build_lookup(
-            spine,
-            [_build_history(view, feature_refs, full_names=full_feature_names) for view in feature_views],
-            data_version=config.offline_store.data_version,
-            is_cut_off=filter_by_created_timestamp,
-        )
-        return DuckLakeRetrievalJob(
-            lake,
-            sql,
+            dates = (window.get("start_date"), window.get("end_date"))
+            first, last = compute_non_entity_date_range(feature_views, *dates)
+            spine = build_event_spine(histories, first=first, last=last, **state)
+        else:
+            spine, frame = _read_spine(lake, entity_df)
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        _check_request(spine, on_demand)
+        lookup = Lookup(
+            spine=spine,
             frame=frame,
-            metadata=_describe(spine, frame, feature_refs),
+            statements=build_chunked_lookup(spine, histories, is_cut_off=filter_by_created_timestamp, **state),
+            features=tuple(feature_refs),
             full_feature_names=full_feature_names,
-            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
+            on_demand_feature_views=tuple(on_demand),
         )
+        sql = build_lookup(spine, histories, is_cut_off=filter_by_created_timestamp, **state)
+        return DuckLakeRetrievalJob(lake, sql, lookup)
 
     @staticmethod
     def pull_latest_from_table_or_query(  # noqa: PLR0913, PLR0917 - Feast's interface
@@ -183,9 +138,9 @@ class DuckLakeOfflineStore(OfflineStore):
         """The value at `end_date` of each key with an event since `start_date`; see `build_latest`."""
         columns = (join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
         version = config.offline_store.data_version
-        history = _name_columns(data_source, *columns)
+        history = _name_columns(config, data_source, *columns)
         sql = build_latest(history, first=start_date, last=end_date, data_version=version)
-        return DuckLakeRetrievalJob(read_home(config), sql)
+        return DuckLakeRetrievalJob(read_home(config), _add_dummy(sql, join_key_columns))
 
     @staticmethod
     def pull_all_from_table_or_query(  # noqa: PLR0913, PLR0917 - Feast's interface
@@ -198,34 +153,66 @@ class DuckLakeOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> DuckLakeRetrievalJob:
-        """Every row with an event from `start_date` to `end_date`; see `build_range`."""
+        """Every row with an event from `start_date` to `end_date`, see `build_range`; a saved dataset always whole."""
+        lake = read_home(config)
+        if isinstance(data_source, SavedDatasetSource):
+            return DuckLakeRetrievalJob(lake, data_source.build_query(lake))
         columns = (join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
         version = config.offline_store.data_version
-        history = _name_columns(data_source, *columns)
+        history = _name_columns(config, data_source, *columns)
         sql = build_range(history, first=start_date, last=end_date, data_version=version)
-        return DuckLakeRetrievalJob(read_home(config), sql)
+        return DuckLakeRetrievalJob(lake, _add_dummy(sql, join_key_columns))
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: "FeatureView",
+        table: pa.Table,
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """Append rows to the table behind a view, as a batch of their own; see `append_rows`.
+
+        Columns are named as in the table or as the source maps them. An age is computed, so it is not kept.
+        """
+        source = _check_source(feature_view.batch_source)
+        inside = _invert(source.field_mapping)
+        rows = table.rename_columns([inside.get(name, name) for name in table.column_names])
+        unkept = [name for name in rows.column_names if name == source.age_column or name.startswith(_INDEX)]
+        keys = [inside.get(key, key) for key in _list_keys(feature_view)]
+        event = inside.get(source.timestamp_field, source.timestamp_field)
+        target = Target(source.table, source.version_column, required=(*keys, event))
+        append_rows(read_home(config), target, rows.drop_columns(unkept))
+        if progress:
+            progress(table.num_rows)
 
 
-def _build_history(view: "FeatureView", references: Iterable[str], *, full_names: bool) -> History:
+def _build_history(view: "FeatureView", references: Iterable[str], config: RepoConfig, *, full_names: bool) -> History:
     source = _check_source(view.batch_source)
-    inside = {outside: column for column, outside in source.field_mapping.items()}
+    inside = _invert(source.field_mapping)
     name: str = view.projection.name_to_use()  # type: ignore[no-untyped-call]  # Feast leaves it so
     features = [found.removeprefix(f"{name}:") for found in references if found.startswith(f"{name}:")]
     prefix = f"{view.projection.name_alias or view.name}__" if full_names else ""
     return History(
         name=name,
         table=source.table,
-        keys={inside.get(key, key): view.projection.join_key_map.get(key, key) for key in view.join_keys},
+        keys={inside.get(key, key): view.projection.join_key_map.get(key, key) for key in _list_keys(view)},
         features={inside.get(feature, feature): prefix + feature for feature in features},
         event=inside.get(source.timestamp_field, source.timestamp_field),
         created=inside.get(source.created_timestamp_column, source.created_timestamp_column) or None,
         version=source.version_column,
         ttl=view.ttl or timedelta(0),
+        age=source.age_column,
+        snapshot=config.offline_store.snapshot,
     )
 
 
 def _name_columns(
-    data_source: "DataSource", keys: list[str], features: list[str], event: str, created: str | None
+    config: RepoConfig,
+    data_source: "DataSource",
+    keys: list[str],
+    features: list[str],
+    event: str,
+    created: str | None,
 ) -> History:
     source = _check_source(data_source)
     return History(
@@ -236,7 +223,25 @@ def _name_columns(
         event=event,
         created=created or None,
         version=source.version_column,
+        age=source.age_column,
+        snapshot=config.offline_store.snapshot,
     )
+
+
+def _add_dummy(sql: str, keys: list[str]) -> str:
+    """Rows without keys are given the one under which Feast keeps them online."""
+    if keys:
+        return sql
+    return f"select *, {quote_text(DUMMY_ENTITY_VAL)} as {quote_name(DUMMY_ENTITY_ID)}\nfrom (\n{sql}\n)"
+
+
+def _list_keys(view: "FeatureView") -> list[str]:
+    """The view's keys; none for a view without entities, to which Feast gives one that is in no table."""
+    return [key for key in view.join_keys if key != DUMMY_ENTITY_ID]
+
+
+def _invert(field_mapping: dict[str, str]) -> dict[str, str]:
+    return {outside: column for column, outside in field_mapping.items()}
 
 
 def _read_spine(lake: Lake, entity_df: "pd.DataFrame | str") -> tuple[Spine, pa.Table | None]:
@@ -246,7 +251,7 @@ def _read_spine(lake: Lake, entity_df: "pd.DataFrame | str") -> tuple[Spine, pa.
     # Arrow keeps a column that is all null apart; DuckDB would guess its type from the first values of the frame.
     frame = pa.Table.from_pandas(entity_df, preserve_index=False)
     instant = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
-    return Spine(f"from {_FRAME}", tuple(frame.column_names), instant), frame
+    return Spine(f"from {FRAME}", tuple(frame.column_names), instant), frame
 
 
 def _as_numpy(types: dict[str, str]) -> dict[str, np.dtype[Any]]:
@@ -255,14 +260,12 @@ def _as_numpy(types: dict[str, str]) -> dict[str, np.dtype[Any]]:
     }
 
 
-def _describe(spine: Spine, frame: pa.Table | None, references: list[str]) -> RetrievalMetadata:
-    bounds = pc.min_max(frame[spine.instant]).as_py() if frame is not None else {"min": None, "max": None}
-    return RetrievalMetadata(
-        features=references,
-        keys=[column for column in spine.columns if column != spine.instant],
-        min_event_timestamp=bounds["min"],
-        max_event_timestamp=bounds["max"],
-    )
+def _check_request(spine: Spine, views: Iterable[OnDemandFeatureView]) -> None:
+    for view in views:
+        if missing := [name for name in view.get_request_data_schema() if name not in spine.columns]:
+            raise BadData(
+                f"{view.name} is computed from {missing}, which the spine lacks; it has {list(spine.columns)}"
+            )
 
 
 def _check_source(source: Any) -> DuckLakeSource:

@@ -5,7 +5,7 @@ rows equal in both, the one of the latest batch. Pure text: who asks, and for wh
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from feature_repo.errors import BadData
 from feature_repo.lake import quote_name
 
 _MICROSECOND: Final = timedelta(microseconds=1)
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class History:
     table
         `schema.table` in the lake.
     keys, features
-        Columns of the table, each with its name outside: in the spine, and in the result.
+        Columns of the table, each with its name outside: in the spine, and in the result. Without keys, every
+        row of the spine is given the one value there is at its instant.
     event
         Column with the instant that a row describes; rows without one are never a value.
     created
@@ -46,6 +48,11 @@ class History:
         Column with the number of the batch that brought it.
     ttl
         Age, from its event, up to which a row is a value (inclusive); zero for ever.
+    age
+        Name among `features` of one that is no column of the table but computed: hours (double) from the row's
+        event to the instant looked up, null where there is no value. None: all features are columns.
+    snapshot
+        Id of the lake's snapshot as of which the table is read; None: the newest.
     """
 
     name: str
@@ -56,6 +63,30 @@ class History:
     created: str | None
     version: str
     ttl: timedelta = timedelta(0)
+    age: str | None = None
+    snapshot: int | None = None
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The features that are columns of the table."""
+        return tuple(name for name in self.features if name != self.age)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkedLookup:
+    """The statements of a lookup whose spine is joined piece by piece; the pieces' results make up the whole.
+
+    Parameters
+    ----------
+    read
+        The rows of the spine, run once.
+    look_up
+        Run for each chunk of these rows, registered as `__chunk`: the number of the row in its chunk, from 1 on,
+        and the features; one row per row, in order.
+    """
+
+    read: str
+    look_up: str
 
 
 def build_lookup(
@@ -78,33 +109,32 @@ def build_lookup(
         If the spine lacks a key, or two columns of the result would bear the same name.
     """
     _check_columns(spine, histories)
-    columns = [f"spine.{quote_name(column)}" for column in spine.columns]
-    columns += [column for history in histories for column in _build_columns(history, spine)]
-    joins = [_build_join(history, spine, data_version=data_version, is_cut_off=is_cut_off) for history in histories]
-    return _read_template("point_in_time.sql").format(
-        spine=spine.query.strip().rstrip(";"),
-        instant=quote_name(spine.instant),
-        columns=",\n    ".join(columns),
-        joins="\n".join(joins),
+    return _build_lookup(spine, spine.columns, histories, data_version=data_version, is_cut_off=is_cut_off)
+
+
+def build_chunked_lookup(
+    spine: Spine, histories: Sequence[History], *, data_version: int | None = None, is_cut_off: bool = True
+) -> ChunkedLookup:
+    """The statements that together find what `build_lookup` finds; its parameters and errors."""
+    _check_columns(spine, histories)
+    instant = quote_name(spine.instant)
+    keys = [key for history in histories for key in history.keys.values()]
+    needed = {name.lower(): name for name in [*keys, spine.instant]}.values()
+    chunk = replace(spine, query=f'select {_write_names(needed)} from "__chunk"')  # noqa: S608 - quoted names
+    return ChunkedLookup(
+        read=f"select * replace (cast({instant} as timestamptz) as {instant})\nfrom (\n{_write_query(spine)}\n)",
+        look_up=_build_lookup(chunk, ["__spine_row"], histories, data_version=data_version, is_cut_off=is_cut_off),
     )
 
 
 def build_range(
     history: History, *, first: datetime | None, last: datetime | None, data_version: int | None = None
 ) -> str:
-    """The query for every row with an event from `first` to `last`, both inclusive and None for open."""
-    event = quote_name(history.event)
-    times = [history.event, *([history.created] if history.created else [])]
-    conditions = [
-        f"{event} >= {_write_instant(first)}" if first else "true",
-        f"{event} <= {_write_instant(last)}" if last else "true",
-        _build_state(history, data_version),
-    ]
-    return (
-        f"select {_write_names([*history.keys, *history.features, *times])}\n"
-        f"from {quote_name(history.table)}\n"
-        f"where {' and '.join(conditions)}"
-    )
+    """The query for every row with an event from `first` to `last`, both inclusive and None for open.
+
+    Each row is shown as it was at its own event: its age is 0.
+    """
+    return _build_rows(history, first=first, last=last, data_version=data_version, age="cast(0 as double)")
 
 
 def build_latest(history: History, *, first: datetime, last: datetime, data_version: int | None = None) -> str:
@@ -116,11 +146,44 @@ def build_latest(history: History, *, first: datetime, last: datetime, data_vers
     if history.created:
         known_at = f"coalesce({quote_name(history.created)}, {known_at})"
     newest_first = [quote_name(history.event), known_at, quote_name(history.version)]
+    age = _write_hours(f"epoch_us({_write_instant(last)}) - epoch_us({quote_name(history.event)})")
     return (
-        f"{build_range(history, first=first, last=last, data_version=data_version)}"
+        f"{_build_rows(history, first=first, last=last, data_version=data_version, age=age)}"
         f" and {known_at} <= {_write_instant(last)}\n"
-        f"qualify row_number() over (partition by {_write_names(history.keys)}"
+        f"qualify row_number() over (partition by {_write_names(history.keys) or 'true'}"
         f" order by {', '.join(f'{column} desc' for column in newest_first)}) = 1"
+    )
+
+
+def _build_rows(
+    history: History, *, first: datetime | None, last: datetime | None, data_version: int | None, age: str
+) -> str:
+    event = quote_name(history.event)
+    columns = [f"{age} as {quote_name(name)}" if name == history.age else quote_name(name) for name in history.features]
+    times = [history.event, *([history.created] if history.created else [])]
+    conditions = [
+        f"{event} >= {_write_instant(first)}" if first else "true",
+        f"{event} <= {_write_instant(last)}" if last else "true",
+        _build_state(history, data_version),
+    ]
+    return (
+        f"select {', '.join([*map(quote_name, history.keys), *columns, *map(quote_name, times)])}\n"
+        f"from {_write_source(history)}\n"
+        f"where {' and '.join(conditions)}"
+    )
+
+
+def _build_lookup(
+    spine: Spine, shown: Iterable[str], histories: Sequence[History], *, data_version: int | None, is_cut_off: bool
+) -> str:
+    columns = [f'"__spine".{quote_name(column)}' for column in shown]
+    columns += [column for history in histories for column in _build_columns(history, spine)]
+    joins = [_build_join(history, spine, data_version=data_version, is_cut_off=is_cut_off) for history in histories]
+    return _read_template("point_in_time.sql").format(
+        spine=_write_query(spine),
+        instant=quote_name(spine.instant),
+        columns=",\n    ".join(columns),
+        joins="\n".join(joins),
     )
 
 
@@ -129,28 +192,32 @@ def _build_join(history: History, spine: Spine, *, data_version: int | None, is_
     keys = [(quote_name(inside), quote_name(outside)) for inside, outside in history.keys.items()]
     return _read_template("point_in_time_join.sql").format(
         name=name,
-        table=quote_name(history.table),
-        columns=",\n                ".join(map(quote_name, [*history.keys, *history.features])),
+        source=_write_source(history),
+        columns="".join(f"{quote_name(name)},\n                " for name in [*history.keys, *history.stored]),
         event=quote_name(history.event),
         created=quote_name(history.created) if history.created else "null",
         version=quote_name(history.version),
         visible='greatest("__event", "__created")' if is_cut_off else '"__event"',
         state=_build_state(history, data_version),
-        semi=" and ".join(f"source.{inside} = spine.{outside}" for inside, outside in keys),
-        keys=", ".join(inside for inside, _ in keys),
-        join="\n    and ".join(f"{name}.{inside} = spine.{outside}" for inside, outside in keys),
+        semi=" and ".join(f'source.{inside} = "__spine".{outside}' for inside, outside in keys) or "true",
+        keys=_write_names(history.keys) or "true",
+        join="\n    and ".join(f'{name}.{inside} = "__spine".{outside}' for inside, outside in keys) or "true",
         instant=quote_name(spine.instant),
     )
 
 
 def _build_columns(history: History, spine: Spine) -> Iterator[str]:
     name = quote_name(history.name)
-    age = f'epoch_us(spine.{quote_name(spine.instant)}) - epoch_us({name}."__event")'
+    age = f'epoch_us("__spine".{quote_name(spine.instant)}) - epoch_us({name}."__event")'
     for inside, outside in history.features.items():
-        value = f"{name}.{quote_name(inside)}"
+        value = _write_hours(age) if inside == history.age else f"{name}.{quote_name(inside)}"
         if history.ttl:
             value = f"case when {age} <= {history.ttl // _MICROSECOND:d} then {value} end"
         yield f"{value} as {quote_name(outside)}"
+
+
+def _write_hours(microseconds: str) -> str:
+    return f"({microseconds}) / {_HOUR / _MICROSECOND:.1f}"
 
 
 def _build_state(history: History, data_version: int | None) -> str:
@@ -169,6 +236,15 @@ def _check_columns(spine: Spine, histories: Iterable[History]) -> None:
         raise BadData(
             f"the result would have two columns named {doubled}; rename the spine's, or ask for full feature names"
         )
+
+
+def _write_source(history: History) -> str:
+    at = "" if history.snapshot is None else f" at (version => {history.snapshot:d})"
+    return f"{quote_name(history.table)} as source{at}"
+
+
+def _write_query(spine: Spine) -> str:
+    return spine.query.strip().rstrip(";")
 
 
 def _write_names(names: Iterable[str]) -> str:

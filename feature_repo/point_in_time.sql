@@ -1,5 +1,5 @@
 -- What was known of each spine row at its instant: one row per row of the spine, in the spine's order.
-with spine as materialized (
+with "__spine" as materialized (
     select
         row_number() over () as "__spine_row",
         * replace (cast({instant} as timestamptz) as {instant})
@@ -9,6 +9,6 @@ with spine as materialized (
 )
 select
     {columns}
-from spine
+from "__spine"
 {joins}
-order by spine."__spine_row"
+order by "__spine"."__spine_row"

@@ -11,14 +11,13 @@ asof left join (
             lead("__visible") over history as "__next_visible"
         from (
             select
-                {columns},
-                cast({event} as timestamptz) as "__event",
+                {columns}cast({event} as timestamptz) as "__event",
                 coalesce(cast({created} as timestamptz), "__event") as "__created",
                 {version} as "__version",
                 {visible} as "__visible"
-            from {table} as source
-            semi join spine on {semi}
-            where {state}
+            from {source}
+            semi join "__spine" on {semi}
+            where {event} is not null and {state}
         )
         window history as (
             partition by {keys}
@@ -29,4 +28,4 @@ asof left join (
     where "__event" = "__newest_event" and "__next_visible" is distinct from "__visible"
 ) as {name}
     on {join}
-    and {name}."__visible" <= coalesce(spine.{instant}, timestamptz '-infinity')
+    and {name}."__visible" <= coalesce("__spine".{instant}, timestamptz '-infinity')

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from string import Template
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from feast.repo_contents import RepoContents
 
     from feature_repo.offline_source import DuckLakeSource
-    from feature_repo.offline_store import DuckLakeRetrievalJob
+    from feature_repo.retrieval_job import DuckLakeRetrievalJob
 
 _CONFIG: Final = Path(__file__).with_name("feature_store.yaml")
 _SPINE: Final = Path(__file__).with_name("spine.sql")
@@ -98,7 +97,7 @@ def apply_definitions(lake: Lake) -> tuple[str, ...]:
 
     config = _read_config(lake, None)
     Path(config["registry"]).parent.mkdir(parents=True, exist_ok=True)
-    with _translate_errors(), redirect_stdout(StringIO()):
+    with translate_errors(), redirect_stdout(StringIO()):
         store = _build_store(config)
         contents = _read_contents(config)
         apply_total_with_repo_instance(store, store.project, store.registry, contents, skip_source_validation=False)
@@ -119,9 +118,9 @@ def describe_service(lake: Lake, service: str) -> ServiceDefinition:
     BadData
         If there is no such service; the message names those there are.
     """
-    with _translate_errors():
+    with translate_errors():
         store = open_store(lake)
-        found = _read_service(store, service)
+        found = read_service(store, service)
         views = [_describe_view(store.get_feature_view(one.name), one) for one in found.feature_view_projections]
     definition = {"service": service, "views": views}
     return ServiceDefinition(
@@ -143,38 +142,26 @@ def read_features(lake: Lake, service: str, spine: str, *, data_version: int) ->
     data_version
         Features are read as they were at this data version, each as known at the row's instant.
     """
-    with _translate_errors():
+    with translate_errors():
         return _plan_retrieval(lake, service, spine, data_version=data_version).to_arrow()
 
 
 def compile_features(lake: Lake, service: str, spine: str, *, data_version: int) -> str:
     """The query behind `read_features`; it runs on any connection of `read_lake`, without Feast."""
-    with _translate_errors():
+    with translate_errors():
         return _plan_retrieval(lake, service, spine, data_version=data_version).to_sql()
-
-
-def materialize_online(lake: Lake, *, start_at: datetime, end_at: datetime) -> None:
-    """Write the values at `end_at`, of every key with an event since `start_at`, into the online store.
-
-    What the store holds of these keys is replaced, be it newer or not: windows end no earlier than the last one
-    did. A late row counts if its event lies in the window, so `start_at` reaches back to the earliest event that
-    came in. The caller holds the writer lock: Feast notes the window in the registry.
-    """
-    if end_at < start_at:
-        raise BadData(f"a window must end after it starts, found {start_at} to {end_at}")
-    with _translate_errors(), redirect_stdout(StringIO()):
-        open_store(lake).materialize(start_at, end_at)
 
 
 def _plan_retrieval(lake: Lake, service: str, spine: str, *, data_version: int) -> "DuckLakeRetrievalJob":
     store = open_store(lake, data_version=data_version)
     job = store.get_historical_features(
-        entity_df=spine, features=_read_service(store, service), filter_by_created_timestamp=True
+        entity_df=spine, features=read_service(store, service), filter_by_created_timestamp=True
     )
     return cast("DuckLakeRetrievalJob", job)
 
 
-def _read_service(store: "FeatureStore", name: str) -> "FeatureService":
+def read_service(store: "FeatureStore", name: str) -> "FeatureService":
+    """The service of that name; raises `BadData` naming those there are."""
     services = {service.name: service for service in store.list_feature_services()}
     if name not in services:
         raise BadData(f"no feature service {name!r}; there are {', '.join(sorted(services)) or 'none'}")
@@ -203,6 +190,9 @@ def _read_config(lake: Lake, data_version: int | None) -> dict[str, Any]:
         Template(_CONFIG.read_text(encoding="utf-8")).substitute(SCORELAKE_HOME=quoted)
     )
     config["offline_store"] |= {"data_version": data_version, "memory_limit": lake.memory_limit}
+    if lake.redis:
+        # Its check of timestamps would keep out a row that was corrected; the lake's one writer makes it needless.
+        config["online_store"] = {"type": "redis", "connection_string": lake.redis, "skip_dedup": True}
     return config
 
 
@@ -238,7 +228,8 @@ def _read_contents(config: dict[str, Any]) -> "RepoContents":
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
+    """Give errors of Feast our names."""
     from feast.errors import FeastError  # noqa: PLC0415 - Feast takes seconds
 
     try:

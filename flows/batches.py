@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from feature_repo.features.materialize import rebuild_channels
+from feature_repo.features.materialize import rebuild_features
 from feature_repo.sources.batches import IngestReceipt
 from feature_repo.sources.mapping import read_mapping
 from feature_repo.sources.quarantine import replay_batch
@@ -36,7 +36,7 @@ def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
     prepare_lake(entry.lake)
 
     def within(connection: "duckdb.DuckDBPyConnection", receipt: RevertReceipt) -> None:
-        rebuild_channels(connection, receipt.channel_ids)
+        rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
         for model in list_specs():
             withdraw_current(connection, model)
 

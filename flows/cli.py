@@ -124,6 +124,43 @@ def monitor(
 
 
 @app.command()
+def maintain(as_json: Json = False) -> None:
+    """Expire the texts whose retention is over, and take off the disk what was deleted.
+
+    Texts of the sources in SCORELAKE_RETAINED_SOURCES expire SCORELAKE_RETENTION_DAYS days after they were last
+    observed; scores and aggregates stay. What was deleted leaves the disk SCORELAKE_SNAPSHOT_DAYS days later.
+
+    Example: `scorelake maintain`
+    """
+    with terminal.flow_session(as_json=as_json) as session:
+        from flows.expire import build_report
+        from flows.expire import expire as run
+
+        session.wait()
+        session.show(run(), build_report)
+
+
+@app.command()
+def skew(
+    model: Model,
+    rows: Annotated[int, typer.Option(min=1, help="Logged rows to look at.")] = 200,
+    as_json: Json = False,
+) -> None:
+    """Compare features as they were used with the same features found again (exit code 3 if any differs).
+
+    Example: `scorelake skew sentiment --rows 500`
+    """
+    with terminal.flow_session(as_json=as_json) as session:
+        from flows.skew import build_report, check_agreement
+        from flows.skew import skew as run
+
+        session.wait()
+        receipt = run(model, rows=rows)
+        session.show(receipt, build_report)
+        check_agreement(receipt)
+
+
+@app.command()
 def status(as_json: Json = False) -> None:
     """Say how the lake stands: tables, champions, what is owed, and the last runs.
 

@@ -85,6 +85,35 @@ def ingest_labels(
     _ingest("labels", paths, mapping, source, task=task, as_json=as_json)
 
 
+@ingest_app.command("youtube")
+def ingest_youtube(
+    channel: Annotated[list[str] | None, typer.Option(help="Id of a channel, all of its videos.")] = None,
+    video: Annotated[list[str] | None, typer.Option(help="Id of a video.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ingest comments, videos and channels from the YouTube Data API; both options may be given several times.
+
+    The key comes from SCORELAKE_YOUTUBE_API_KEY, or from the Prefect Secret block that
+    SCORELAKE_YOUTUBE_API_KEY_BLOCK names. A run that uses up the day's quota ends with exit code 3; the next
+    day's goes on where it stopped.
+
+    Example: `scorelake ingest youtube --channel UC_x5XG1OV2P6uZZ5FSM9Ttw --video F1UP7wRCPH8`
+    """
+    if not channel and not video:
+        raise typer.BadParameter("name what to ingest: --channel ID, --video ID, or several of them")
+    with terminal.flow_session(as_json=as_json) as session:
+        from feature_repo.sources.youtube_ingest import QuotaStop
+        from flows.youtube import build_report
+        from flows.youtube import ingest_youtube as run
+
+        session.wait()
+        try:
+            session.show(run(channel, video), build_report)
+        except QuotaStop as stop:
+            session.show(stop.receipt, build_report)
+            raise
+
+
 @quarantine_app.command("list")
 def list_quarantine(
     batch: Annotated[str | None, typer.Option(help="Only the rows of this batch.")] = None,

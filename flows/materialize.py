@@ -6,15 +6,19 @@ from prefect import flow
 
 from feature_repo.features.materialize import MaterializeReceipt, materialize_features
 from feature_repo.lake import Lake, write_lake
+from feature_repo.online import fill_online
 from feature_repo.retrieval import apply_definitions, is_applied
 from flows.entry import begin
+from flows.progress import report_progress
 from flows.report import Report
 from flows.stage import prepare_lake, run_step, tell
 
 
 @flow(name="materialize", flow_run_name="materialize", log_prints=False)
 def materialize(now: datetime | None = None) -> MaterializeReceipt:
-    """Compute comment and channel features for everything ingested since the last time.
+    """Compute the features of everything ingested since the last time, and of the hours that have passed.
+
+    The online store is brought to the same state.
 
     Parameters
     ----------
@@ -24,9 +28,16 @@ def materialize(now: datetime | None = None) -> MaterializeReceipt:
     entry = begin("materialize", now=now)
     prepare_lake(entry.lake)
     _apply_if_new(entry.lake)
-    receipt = run_step(entry, lambda: materialize_features(entry.lake, run_id=entry.run_id, now=entry.now))
+    receipt = run_step(
+        entry, lambda: materialize_features(entry.lake, run_id=entry.run_id, now=entry.now, say=_say_computing)
+    )
+    run_step(entry, lambda: fill_online(entry.lake, run_id=f"{entry.run_id}-online", now=entry.now))
     tell(entry, build_report(receipt))
     return receipt
+
+
+def _say_computing(table: str) -> None:
+    report_progress(f"computing {table}", 0)
 
 
 def _apply_if_new(lake: Lake) -> None:
@@ -39,10 +50,12 @@ def _apply_if_new(lake: Lake) -> None:
 
 def build_report(receipt: MaterializeReceipt) -> Report:
     """Build the report of a materialization."""
-    if not receipt.rows:
-        return Report(f"Nothing new: features are up to data version {receipt.data_version}")
+    owed = receipt.owed
+    if not any(receipt.rows.values()):
+        return Report(f"Nothing new: features are up to data version {owed.upto} and {owed.until:%d %b %Y %H:%M}")
     facts = {
-        "data version": f"{receipt.data_version_from} → {receipt.data_version}",
+        "data version": f"{owed.above} → {owed.upto}",
+        "channel windows up to": f"{owed.until:%d %b %Y %H:%M}",
         **{f"rows added to {table}": rows for table, rows in receipt.rows.items()},
         "seconds": receipt.seconds,
     }

@@ -22,6 +22,7 @@ def build_report(receipt: ScoreReceipt) -> Report:
         "model version": receipt.model_version,
         "rows owed": receipt.rows_owed,
         "rows scored": receipt.rows_scored,
+        **({"rows expired before": receipt.rows_expired} if receipt.rows_expired else {}),
         "data version": receipt.data_version,
         "rows per second": round(receipt.rows_scored / max(receipt.seconds.get("score", 0.0), 1e-9)),
         "seconds": sum(receipt.seconds.get(stage, 0.0) for stage in ("plan", "score")),

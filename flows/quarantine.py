@@ -22,7 +22,14 @@ def read_quarantine(batch_id: str | None, limit: int) -> Quarantine:
 def build_report(quarantine: Quarantine) -> Report:
     """Build the report of the quarantine."""
     rows = tuple(
-        (row.batch_id, row.file, row.position, ", ".join(row.reasons), row.payload[:80], row.replayed_batch_id)
+        (
+            row.batch_id,
+            row.file,
+            row.position,
+            ", ".join(row.reasons),
+            row.payload and row.payload[:80],
+            row.replayed_batch_id,
+        )
         for row in quarantine.rows
     )
     grid = Grid(("batch", "file", "position", "reasons", "row", "replayed in"), rows)

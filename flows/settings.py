@@ -8,10 +8,10 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake
@@ -33,7 +33,25 @@ class Settings(BaseSettings):
     partition_rows: int = Field(200_000, ge=1, description="Rows per scoring partition.")
     workers: int = Field(2, ge=1, description="Local scoring processes.")
     drift_sample_rows: int = Field(4_000, ge=100, description="Rows sampled per window for drift checks.")
+    youtube_api_key: SecretStr | None = Field(None, description="Key of the YouTube Data API.")
+    youtube_api_key_block: str | None = Field(None, description="Prefect Secret block that holds the key instead.")
+    youtube_daily_units: int = Field(10_000, ge=1, description="Units of YouTube's quota that a day's runs may use.")
+    youtube_refresh_days: int = Field(7, ge=1, description="A video's comments are all listed again after so long.")
+    youtube_base_url: str | None = Field(None, description="Address of the API if not Google's; it is sent the key.")
+    redis: SecretStr | None = Field(
+        None, description="Redis for online features, as Feast writes it: host:6379,password=...; a file if not set."
+    )
+    retention_days: int = Field(30, ge=1, description="Days after its last observation at which a text expires.")
+    retained_sources: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("youtube",), description="Sources whose texts expire, separated by commas; none if empty."
+    )
+    snapshot_days: int = Field(7, ge=1, description="Days for which the lake can be read as it was.")
     retries: int = Field(0, ge=0, description="How often a step that found something unavailable is tried again.")
+
+    @field_validator("retained_sources", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
 
     @field_validator("home")
     @classmethod
@@ -43,7 +61,12 @@ class Settings(BaseSettings):
     @cached_property
     def lake(self) -> Lake:
         """The lake that all of this is about."""
-        return Lake(self.home, memory_limit=self.memory_limit, lock_wait_seconds=self.lock_wait_seconds)
+        return Lake(
+            self.home,
+            memory_limit=self.memory_limit,
+            lock_wait_seconds=self.lock_wait_seconds,
+            redis=self.redis.get_secret_value() if self.redis else None,
+        )
 
     def read_author_key(self) -> bytes:
         """Read the key of the author hash; the first call of a new lake makes one, readable by its owner only.

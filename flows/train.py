@@ -78,6 +78,7 @@ def build_report(receipt: TrainReceipt) -> Report:
     """Build the report of a training run: verdict, figures, slices, the gate's sentences."""
     facts = {
         "rows": receipt.rows,
+        **({"rows left out, their text has expired": receipt.rows_expired} if receipt.rows_expired else {}),
         "data version": receipt.data_version,
         "digest of the training set": receipt.digest[:16],
         "champion": f"{receipt.champion_before or 'none'} → {receipt.champion_after or 'none'}",

@@ -77,7 +77,10 @@ class ScorePlan:
 
 @dataclass(frozen=True, slots=True)
 class ScoreReceipt:
-    """What a scoring run did; no run and no version when it only said what is owed."""
+    """What a scoring run did; no run and no version when it only said what is owed.
+
+    Of the rows owed, `rows_expired` could not be scored any more: their text had expired.
+    """
 
     model: str
     run_id: str | None
@@ -88,6 +91,7 @@ class ScoreReceipt:
     seconds: dict[str, float]
     is_resumed: bool = False
     batches_ahead: int = 0
+    rows_expired: int = 0
 
 
 def describe_owed(owed: Owed) -> ScoreReceipt:

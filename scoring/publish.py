@@ -11,6 +11,7 @@ from feature_repo.lake import Lake, quote_name, write_lake
 from feature_repo.ledger import Run, read_watermark
 from feature_repo.publication import Publication, publish_run
 from scoring.lease import holds_lease, release_lease
+from scoring.worker import locate_log
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +35,8 @@ def publish_scores(
     Raises `Unavailable`, and publishes nothing, if the lease or the watermark has moved since planning.
     """
     run = _build_run(plan, receipts, ended_at=ended_at, stage_seconds=stage_seconds)
-    files = {f"scores.{plan.owed.model}": [Path(receipt.file) for receipt in receipts if receipt.rows]}
+    scored = [Path(receipt.file) for receipt in receipts if receipt.rows]
+    files = {f"scores.{plan.owed.model}": scored, "monitoring.feature_log": [locate_log(file) for file in scored]}
     with write_lake(lake, purpose=f"publish {plan.run_id}") as connection:
         check_still_owed(connection, plan)
 
@@ -115,5 +117,5 @@ def _build_run(
         watermark_from=plan.owed.watermark,
         data_version=plan.owed.data_version,
         stage_seconds={**stage_seconds, **worker_seconds},
-        details={"partitions": len(receipts)},
+        details={"partitions": len(receipts), "rows_expired": sum(receipt.rows_expired for receipt in receipts)},
     )

@@ -126,4 +126,5 @@ def _build_receipt(plan: ScorePlan, run: Run, *, is_resumed: bool) -> ScoreRecei
         seconds=dict(run.stage_seconds),
         is_resumed=is_resumed,
         batches_ahead=plan.owed.batches_ahead,
+        rows_expired=run.details["rows_expired"],
     )

@@ -14,23 +14,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.errors import Unavailable
+from feature_repo.expired import find_expired
 from feature_repo.lake import Lake, read_lake
+from scoring.feature_log import build_feature_log
 from training.model import MatrixSpec, build_matrix, load_pipeline, score_matrix
 
 if TYPE_CHECKING:
+    import duckdb
+
     from scoring.plan import Partition, ScorePlan
 
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
+_EXPIRED: Final = b"rows_expired"
 _CARRIED: Final = ("comment_id", "text_id", "channel_id", "video_id", "published_at")
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionReceipt:
-    """What came of a partition; `seconds` per stage are empty if the file was there from an earlier try."""
+    """What came of a partition; `seconds` per stage are empty if the file was there from an earlier try.
+
+    `rows` were scored; `rows_expired` were not, because their text had expired before.
+    """
 
     index: int
     file: str
     rows: int
+    rows_expired: int
     seconds: dict[str, float]
 
 
@@ -38,17 +48,25 @@ def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionRecei
     """Score one partition into its staged file; a file that is already there is left as it is."""
     file = Path(partition.file)
     if file.exists():
-        return PartitionReceipt(partition.index, str(file), pq.read_metadata(file).num_rows, seconds={})
+        found = pq.read_metadata(file)
+        rows_expired = int((found.metadata or {}).get(_EXPIRED, 0))
+        return PartitionReceipt(partition.index, str(file), found.num_rows, rows_expired, seconds={})
     started = perf_counter()
     with read_lake(Lake(Path(plan.home))) as connection:
-        features = connection.execute(partition.sql).to_arrow_table()
+        features, rows_expired = _read_features(connection, plan, partition)
     read = perf_counter()
     scores = build_scores(plan, features)
     predicted = perf_counter()
-    _write_whole(scores, file)
+    _write_whole(build_feature_log(plan, features), locate_log(file))  # before the scores: their file ends the work
+    _write_whole(scores.replace_schema_metadata({_EXPIRED: str(rows_expired)}), file)
     written = perf_counter()
     seconds = {"read": read - started, "predict": predicted - read, "write": written - predicted}
-    return PartitionReceipt(partition.index, str(file), scores.num_rows, seconds)
+    return PartitionReceipt(partition.index, str(file), scores.num_rows, rows_expired, seconds)
+
+
+def locate_log(file: Path) -> Path:
+    """Where the sample of the features of a partition is staged, beside its scores."""
+    return file.with_name(f"{file.stem}-features.parquet")
 
 
 def build_scores(plan: "ScorePlan", features: pa.Table) -> pa.Table:
@@ -73,6 +91,22 @@ def build_scores(plan: "ScorePlan", features: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
+def _read_features(
+    connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", partition: "Partition"
+) -> tuple[pa.Table, int]:
+    """The rows of a partition that can be scored, and the number of those whose text has expired."""
+    column = plan.descriptor["matrix"]["token_column"]
+    features = connection.execute(partition.sql).to_arrow_table()
+    is_expired = find_expired(connection, features, column)
+    kept = features.filter(pa.array(~is_expired))
+    if missing := kept.column(column).null_count:
+        raise Unavailable(
+            f"{missing} of {len(features)} owed comments have no {column}, though their text is there; run "
+            "`scorelake materialize`, then score"
+        )
+    return kept, int(is_expired.sum())
+
+
 @cache
 def _load(path: str) -> object:
     return load_pipeline(Path(path))
@@ -89,8 +123,8 @@ def _build_lineage(plan: "ScorePlan", *, rows: int) -> dict[str, pa.Array]:
     return {name: pa.repeat(value, rows) for name, value in lineage.items()}
 
 
-def _write_whole(scores: pa.Table, file: Path) -> None:
+def _write_whole(rows: pa.Table, file: Path) -> None:
     """Write a file that exists only when it is complete: a kill leaves a draft, which is written anew."""
     draft = file.with_suffix(".draft")
-    pq.write_table(scores, draft, compression="zstd")
+    pq.write_table(rows, draft, compression="zstd")
     draft.rename(file)

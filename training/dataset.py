@@ -5,8 +5,9 @@ matrix is in `model`; what a feature is, in `feature_repo`.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from feature_repo.errors import BadData, Unavailable
+from feature_repo.expired import find_expired
+from feature_repo.lake import read_lake
 from feature_repo.retrieval import build_spine, describe_service, read_features
 from training.digest import digest_rows
 from training.model import MatrixSpec
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from feature_repo.lake import Lake
     from feature_repo.retrieval import ServiceDefinition
     from training.spec import ModelSpec
+
+_logger = logging.getLogger(__name__)
 
 _SQL: Final = Path(__file__).with_name("dataset.sql")
 
@@ -54,6 +59,9 @@ class TrainingSet:
         What was known: rows with ingest_seq <= data_version, labels given up to as_of.
     digest
         SHA-256 of the content, in hex; the order of rows and the batch they came in do not matter.
+    expired_ids
+        Labelled comments that were in the set and are not any more, because their text has expired; sorted. With
+        one or more of them, the digest is not the one of then.
     """
 
     table: pa.Table
@@ -65,10 +73,13 @@ class TrainingSet:
     data_version: int
     as_of: datetime
     digest: str
+    expired_ids: tuple[str, ...] = ()
 
 
 def build_training_set(lake: "Lake", spec: "ModelSpec", *, data_version: int, as_of: datetime) -> TrainingSet:
     """Read the training set as it was at a data version: the same arguments give the same rows, whenever asked.
+
+    But for those whose text has expired since: they are left out and named in `expired_ids`.
 
     Parameters
     ----------
@@ -84,8 +95,14 @@ def build_training_set(lake: "Lake", spec: "ModelSpec", *, data_version: int, as
     """
     query = build_query(spec.name, data_version=data_version, as_of=as_of)
     table = read_features(lake, spec.feature_service, query, data_version=data_version)
+    with read_lake(lake) as connection:
+        is_expired = find_expired(connection, table, spec.token_column)
+    expired_ids = tuple(sorted(table.column("comment_id").filter(pa.array(is_expired)).to_pylist()))
+    if expired_ids:
+        _logger.warning("model=%s data_version=%d rows_expired=%d", spec.name, data_version, len(expired_ids))
     service = describe_service(lake, spec.feature_service)
-    return split_table(table, spec, service, data_version=data_version, as_of=as_of)
+    kept = table.filter(pa.array(~is_expired))
+    return replace(split_table(kept, spec, service, data_version=data_version, as_of=as_of), expired_ids=expired_ids)
 
 
 def build_query(task: str, *, data_version: int, as_of: datetime) -> str:

@@ -41,6 +41,8 @@ class TrainReceipt:
     ----------
     rows
         Labelled comments; those that the evaluation is on are counted there.
+    rows_expired
+        Labelled comments that could not be learned from any more, because their text has expired.
     stage_seconds
         read, fit (tuning and evaluation included), judge and register.
     champion_before, champion_after
@@ -53,6 +55,7 @@ class TrainReceipt:
     data_version: int
     digest: str
     rows: int
+    rows_expired: int
     evaluation: "Evaluation"
     verdict: Verdict
     stage_seconds: Mapping[str, float]
@@ -231,7 +234,12 @@ def _describe_run(trial: Trial, promotion: Promotion, *, started_at: datetime, s
         rows_owed=len(trial.training_set.labels),
         data_version=trial.training_set.data_version,
         stage_seconds=seconds,
-        details={"digest": trial.training_set.digest, "metrics": metrics, "c": trial.fitted.c},
+        details={
+            "digest": trial.training_set.digest,
+            "metrics": metrics,
+            "c": trial.fitted.c,
+            "rows_expired": len(trial.training_set.expired_ids),
+        },
     )
 
 
@@ -259,6 +267,7 @@ def _write_receipt(trial: Trial, verdict: Verdict, promotion: Promotion, seconds
         data_version=trial.training_set.data_version,
         digest=trial.training_set.digest,
         rows=len(trial.training_set.labels),
+        rows_expired=len(trial.training_set.expired_ids),
         evaluation=trial.evaluation,
         verdict=verdict,
         stage_seconds=dict(seconds),

@@ -1,11 +1,11 @@
-"""The step that computes the features of what is new in the raw tables and appends them to the lake.
+"""The steps that bring the features up to date with the raw tables: what is owed, or a few channels anew.
 
 The features themselves are the `.sql` files beside this module; retrieving them is Feast's work.
 """
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,114 +13,201 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from feature_repo.errors import Unavailable
-from feature_repo.lake import Lake, read_lake, write_lake
-from feature_repo.ledger import Run, read_data_version, read_materialized_version
+from feature_repo.features import comments, windows
+from feature_repo.features.statements import Literals, build_statement, copy_rows, create_table, write_instant
+from feature_repo.lake import Lake, quote_name, quote_text, read_lake, write_lake
+from feature_repo.ledger import (
+    Run,
+    read_data_version,
+    read_materialized_until,
+    read_materialized_version,
+    read_reverted_version,
+)
 from feature_repo.publication import Publication, publish_run
-from feature_repo.retrieval import build_spine
+from feature_repo.tables.features import (
+    CHANNEL_FEATURES,
+    CHANNEL_LABELS,
+    CHANNEL_STATISTICS,
+    COMMENT_FEATURES,
+    VIDEO_STATISTICS,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
+    Build = Callable[["duckdb.DuckDBPyConnection", Literals], str]
+
+Say = Callable[[str], None]
+
 _log = logging.getLogger(__name__)
-_HERE: Final = Path(__file__).parent
-_TABLES: Final = ("features.comment_features", "features.channel_features")
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a materialization has to bring in: batches above < ingest_seq <= upto, and hours since < hour <= until."""
+
+    above: int
+    upto: int
+    since: datetime | None
+    until: datetime
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is neither a new batch nor a new hour."""
+        return self.upto == self.above and self.since == self.until
+
+    def write(self) -> Literals:
+        """The bounds as literals; before the first materialization no time has passed unseen."""
+        return {
+            "above": self.above,
+            "upto": self.upto,
+            "since": write_instant(self.since or self.until),
+            "until": write_instant(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class MaterializeReceipt:
-    """What a materialization did: rows per table, and the data versions it went from and to."""
+    """What a materialization did: what was owed, rows added per table, seconds; no tables if nothing was owed."""
 
     run_id: str
-    data_version_from: int
-    data_version: int
+    owed: Owed
     rows: dict[str, int]
     seconds: float
 
 
-def materialize_features(lake: Lake, *, run_id: str, now: datetime) -> MaterializeReceipt:
-    """Compute and append the feature rows that are owed: inputs above the last materialized data version.
+def materialize_features(lake: Lake, *, run_id: str, now: datetime, say: Say = lambda _: None) -> MaterializeReceipt:
+    """Compute and append the feature rows that are owed: by new batches, and by the hours that have passed.
 
     The rows are computed from a snapshot without the writer lock; under the lock they are registered only
-    if no other materialization came first (`Unavailable` otherwise; the next call has less to do).
-    Running it again without new data changes nothing.
+    if nothing has happened to the features meanwhile (`Unavailable` otherwise; the next call has less to do).
+    Running it again at the same hour changes nothing; killed at any point, the next call does the work.
+
+    Parameters
+    ----------
+    now
+        The windows are written up to its hour, or to that of the newest observation if that is later.
+    say
+        Told which table is being computed.
     """
     started = perf_counter()
     staging = lake.staging / run_id
     try:
         with read_lake(lake) as connection:
-            above, upto = read_materialized_version(connection), read_data_version(connection)
-            rows = _stage_features(connection, staging, above, upto) if upto > above else {}
-        receipt = MaterializeReceipt(run_id, above, upto, rows, perf_counter() - started)
-        if upto > above:
+            owed = _read_owed(connection, now)
+            rows = {} if owed.is_nothing else _stage_features(connection, staging, owed, say)
+        receipt = MaterializeReceipt(run_id, owed, rows, perf_counter() - started)
+        if not owed.is_nothing:
             publish_features(lake, staging, receipt, now)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return receipt
 
 
-def read_text_features_sql() -> str:
-    """SQL of the text features, over a relation `texts` with a column `text`."""
-    return (_HERE / "text.sql").read_text()
+def publish_features(lake: Lake, staging: Path, receipt: MaterializeReceipt, now: datetime) -> None:
+    """Publish staged features as one; raises `Unavailable` if features or inputs have moved on since."""
+    owed = receipt.owed
+    files = {table: [_stage(staging, table)] for table, rows in receipt.rows.items() if rows}
+    with write_lake(lake, purpose=f"materialize {receipt.run_id}") as connection:
+        if (read_materialized_version(connection), read_materialized_until(connection)) != (owed.above, owed.since):
+            raise Unavailable("another materialization finished first; run it again, there is less to do now")
+        if read_reverted_version(connection) > owed.upto:
+            raise Unavailable("a batch was taken back meanwhile; run it again")
+        publish_run(connection, lake, Publication(_build_run(receipt, now), f"data_version={owed.upto}", files))
+    _log.info("materialized rows=%s data_version=%d seconds=%.2f", receipt.rows, owed.upto, receipt.seconds)
 
 
-def _stage_features(connection: "duckdb.DuckDBPyConnection", staging: Path, above: int, upto: int) -> dict[str, int]:
+def rebuild_features(
+    connection: "duckdb.DuckDBPyConnection", *, channel_ids: Sequence[str], comment_ids: Sequence[str]
+) -> None:
+    """Compute the features of some channels and comments anew, within the caller's transaction.
+
+    For batches that are taken back: they leave no trace in what rests on them.
+    """
+    until = read_materialized_until(connection)
+    if until is None:
+        return
+    bounds = Owed(0, read_materialized_version(connection), until, until).write()
+    _prepare(connection, bounds)
+    query = comments.build_anew(connection, comment_ids, bounds)
+    _replace(connection, str(COMMENT_FEATURES.name), "comment_id", comment_ids, query)
+    query = windows.build_anew(connection, channel_ids, bounds)
+    _replace(connection, str(CHANNEL_FEATURES.name), "channel_id", channel_ids, query)
+    connection.execute(
+        "create or replace temporary table labelled_channels as select unnest($ids::varchar[]) as channel_id",
+        {"ids": list(channel_ids)},
+    )
+    query = build_statement("channel_labels", bounds)
+    _replace(connection, str(CHANNEL_LABELS.name), "channel_id", channel_ids, query)
+
+
+def _read_owed(connection: "duckdb.DuckDBPyConnection", now: datetime) -> Owed:
+    above, upto = read_materialized_version(connection), read_data_version(connection)
+    since = read_materialized_until(connection)
+    newest = connection.execute(build_statement("newest_observation", {"above": above, "upto": upto})).fetchone()
+    instants = [now, *(instant for instant in (*(newest or ()), since) if instant is not None)]
+    return Owed(above, upto, since, _truncate(max(instants)))
+
+
+def _truncate(instant: datetime) -> datetime:
+    return instant.replace(minute=0, second=0, microsecond=0)
+
+
+def _stage_features(connection: "duckdb.DuckDBPyConnection", staging: Path, owed: Owed, say: Say) -> dict[str, int]:
     staging.mkdir(parents=True)
-    bounds = {"above": above, "upto": upto}
-    text_sql = (_HERE / "comment_features.sql").read_text().replace("{text_features}", read_text_features_sql())
-    comment_rows = _copy(connection, text_sql, staging / "comment_features.parquet", bounds)
-    _show_comment_features(connection, staging / "comment_features.parquet")
-    channel_rows = _copy(connection, _read_channel_sql(upto), staging / "channel_features.parquet", bounds)
-    return dict(zip(_TABLES, (comment_rows, channel_rows), strict=True))
+    bounds = owed.write()
+    rows = {}
+    _prepare(connection, bounds)
+    for table, build in _STAGES.items():
+        say(table)
+        rows[table] = copy_rows(connection, build(connection, bounds), _stage(staging, table))
+        if table == COMMENT_FEATURES.name:
+            _show_comment_features(connection, _stage(staging, table))
+    return rows
 
 
-def _read_channel_sql(upto: int) -> str:
-    return (_HERE / "channel_features.sql").read_text().replace("{spine}", build_spine(data_version=upto))
+def _stage(staging: Path, table: str) -> Path:
+    return staging / f"{table.split('.')[1]}.parquet"
+
+
+def _prepare(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> None:
+    """Show the texts with their channels and hours, and the comment features there are."""
+    videos = build_statement("resolved_videos", bounds)
+    placed = build_statement("placed_texts", bounds, resolved_videos=videos)
+    connection.execute(f"create or replace temporary view placed_texts as {placed}")
+    create_table(connection, "moved_videos", build_statement("moved_videos", bounds, resolved_videos=videos))
+    _show_comment_features(connection)
 
 
 def _show_comment_features(connection: "duckdb.DuckDBPyConnection", staged: Path | None = None) -> None:
     """Give the channel windows the comment features they rest on, those just staged among them."""
-    columns = "comment_id, text_id, is_reply, capital_share, url_count, ingest_seq"
+    columns = "comment_id, text_id, event_timestamp, is_reply, capital_share, url_count, ingest_seq"
     sql = f"select {columns} from features.comment_features"  # noqa: S608 - our own names
     if staged is not None:
-        file = str(staged).replace("'", "''")
-        sql += f" union all select {columns} from read_parquet('{file}')"  # noqa: S608 - our own SQL
+        sql += f" union all select {columns} from read_parquet({quote_text(str(staged))})"  # noqa: S608 - our own SQL
     connection.execute(f"create or replace temporary view comment_features_now as {sql}")
 
 
-def _copy(connection: "duckdb.DuckDBPyConnection", sql: str, file: Path, bounds: dict[str, int]) -> int:
-    used = {name: bound for name, bound in bounds.items() if f"${name}" in sql}
-    target = str(file).replace("'", "''")
-    copied = connection.execute(f"copy ({sql}) to '{target}' (format parquet, compression zstd)", used).fetchone()
-    return int(copied[0]) if copied else 0
+def _build_labels(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
+    create_table(connection, "labelled_channels", build_statement("labelled_channels", bounds))
+    return build_statement("channel_labels", bounds)
 
 
-def rebuild_channels(connection: "duckdb.DuckDBPyConnection", channel_ids: Sequence[str]) -> None:
-    """Compute all windows of some channels anew, within the caller's transaction.
-
-    For batches that are taken back: their comments leave no trace in the windows.
-    """
-    upto = read_materialized_version(connection)
-    _show_comment_features(connection)
-    connection.execute(
-        "delete from features.channel_features where list_contains($channel_ids, channel_id)",
-        {"channel_ids": list(channel_ids)},
-    )
-    connection.execute(
-        f"insert into features.channel_features by name select * from ({_read_channel_sql(upto)}) "  # noqa: S608 - our own names
-        "where list_contains($channel_ids, channel_id)",
-        {"above": 0, "upto": upto, "channel_ids": list(channel_ids)},
-    )
+# In the order in which they are computed: the windows rest on the features of the comments.
+_STAGES: Final[dict[str, "Build"]] = {
+    str(COMMENT_FEATURES.name): comments.build_owed,
+    str(CHANNEL_FEATURES.name): windows.build_changed,
+    str(CHANNEL_STATISTICS.name): lambda _, bounds: build_statement("channel_statistics", bounds),
+    str(VIDEO_STATISTICS.name): lambda _, bounds: build_statement("video_statistics", bounds),
+    str(CHANNEL_LABELS.name): _build_labels,
+}
 
 
-def publish_features(lake: Lake, staging: Path, receipt: MaterializeReceipt, now: datetime) -> None:
-    """Publish staged features as one; raises `Unavailable` if the features have moved on since."""
-    files = {table: [staging / f"{table.split('.')[1]}.parquet"] for table, rows in receipt.rows.items() if rows}
-    with write_lake(lake, purpose=f"materialize {receipt.run_id}") as connection:
-        if read_materialized_version(connection) != receipt.data_version_from:
-            raise Unavailable("another materialization finished first; run it again, there is less to do now")
-        partition = f"data_version={receipt.data_version}"
-        publish_run(connection, lake, Publication(_build_run(receipt, now), partition, files))
-    _log.info("materialized rows=%s data_version=%d seconds=%.2f", receipt.rows, receipt.data_version, receipt.seconds)
+def _replace(connection: "duckdb.DuckDBPyConnection", table: str, key: str, ids: Sequence[str], query: str) -> None:
+    name, column = quote_name(table), quote_name(key)
+    connection.execute(f"delete from {name} where list_contains($ids, {column})", {"ids": list(ids)})  # noqa: S608 - our names
+    connection.execute(f"insert into {name} by name {query}")
 
 
 def _build_run(receipt: MaterializeReceipt, now: datetime) -> Run:
@@ -130,8 +217,9 @@ def _build_run(receipt: MaterializeReceipt, now: datetime) -> Run:
         started_at=now,
         ended_at=now + timedelta(seconds=receipt.seconds),
         rows_out=sum(receipt.rows.values()),
-        watermark_from=receipt.data_version_from,
-        data_version=receipt.data_version,
+        watermark_from=receipt.owed.above,
+        data_version=receipt.owed.upto,
+        until_at=receipt.owed.until,
         stage_seconds={"compute": receipt.seconds},
         details=receipt.rows,
     )

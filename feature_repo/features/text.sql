@@ -2,53 +2,78 @@
 -- The same statement serves a table of millions and a single comment, so that both see the same values.
 -- A word is a run of letters, marks and digits with inner apostrophes; any other visible character is a
 -- token of its own. Patterns are RE2's, with Unicode classes.
-with measured as (
+with split as (
     select
         *,
-        length(text) as text_chars,
-        length(text) - length(regexp_replace(text, '\p{L}+', '', 'g')) as letter_chars,
-        length(text) - length(regexp_replace(text, '\p{Lu}+', '', 'g')) as capital_chars,
-        length(text) - length(regexp_replace(text, '\p{Latin}+', '', 'g')) as latin_chars,
-        length(text) - length(regexp_replace(text, '\p{Nd}+', '', 'g')) as digit_chars,
-        length(text) - length(regexp_replace(text, '\p{P}+', '', 'g')) as punctuation_chars,
+        lower(text) as lowered,
+        -- A replacement costs what it finds: without the blanks, what is not a letter is found seldom.
+        regexp_replace(replace(text, ' ', ''), '\P{L}+', '', 'g') as letters,
         regexp_extract_all(
             lower(text), '[\p{L}\p{M}\p{N}]+(?:[''’]\p{L}+)*|[^\s\p{L}\p{M}\p{N}]'
         ) as tokens
     from texts
 ),
-hashed as (
-    -- MD5 is the same in every version of DuckDB, which hash() is not (decision 0005).
+measured as (
     select
         *,
-        list_transform(tokens, lambda token: (md5_number_lower(token) & 4294967295)::uinteger) as hashes,
-        list_filter(tokens, lambda token: regexp_matches(token, '[\p{L}\p{N}]')) as words
-    from measured
+        length(text) as text_chars,
+        length(letters) as letter_chars,
+        -- Fingerprint: the bytes as a number, modulo a prime, mixed by Knuth's multiplicative constant. Long tokens
+        -- enter by their MD5. All of it is arithmetic that no version of DuckDB changes, unlike hash() (decision 0005).
+        list_transform(
+            tokens,
+            lambda token: (
+                (
+                    case
+                        when strlen(token) <= 8 then encode(token)::bit::ubigint
+                        else md5_number_lower(token)
+                    end % 4093082899
+                ) * 2654435761 >> 16 & 4294967295
+            )::uinteger
+        ) as hashes,
+        -- length of each word in characters, null for any other token
+        list_transform(
+            tokens,
+            lambda token: case
+                when token between 'a' and 'z' or length(token) > 1 or regexp_matches(token, '[\p{L}\p{N}]')
+                    then length(token)
+            end
+        ) as word_chars,
+        len(
+            list_filter(
+                tokens,
+                lambda token: token in (
+                    'the', 'a', 'to', 'and', 'you', 'is', 'of', 'i', 'in', 'it', 'this', 'that', 'for', 'my', 'so', 'on',
+                    'was', 'are', 'with', 'but'
+                )
+            )
+        ) as english_words
+    from split
 )
 select
-    * exclude (
-        text_chars, letter_chars, capital_chars, latin_chars, digit_chars, punctuation_chars, tokens, hashes, words
-    ),
+    * exclude (lowered, letters, tokens, text_chars, letter_chars, hashes, word_chars, english_words),
     text_chars,
-    len(words) as word_count,
-    coalesce(list_avg(list_transform(words, lambda word: length(word))), 0.0) as mean_word_chars,
-    capital_chars / greatest(letter_chars, 1) as capital_share,
-    digit_chars / greatest(text_chars, 1) as digit_share,
-    punctuation_chars / greatest(text_chars, 1) as punctuation_share,
-    length(text) - length(replace(text, '!', '')) as exclamation_count,
-    length(text) - length(replace(text, '?', '')) as question_count,
-    length(text) - length(
+    list_count(word_chars) as word_count,
+    coalesce(list_avg(word_chars), 0.0) as mean_word_chars,
+    (letter_chars - length(regexp_replace(letters, '\p{Lu}+', '', 'g'))) / greatest(letter_chars, 1) as capital_share,
+    (text_chars - length(regexp_replace(text, '\p{Nd}+', '', 'g'))) / greatest(text_chars, 1) as digit_share,
+    (text_chars - length(regexp_replace(text, '\p{P}+', '', 'g'))) / greatest(text_chars, 1) as punctuation_share,
+    text_chars - length(replace(text, '!', '')) as exclamation_count,
+    text_chars - length(replace(text, '?', '')) as question_count,
+    text_chars - length(
         regexp_replace(text, '[\x{1F1E6}-\x{1F1FF}\x{1F300}-\x{1FAFF}\x{2600}-\x{27BF}\x{2B50}]', '', 'g')
     ) as emoji_count,
     len(regexp_extract_all(text, '(?i)https?://|\bwww\.|<a\s+href')) as url_count,
     len(regexp_extract_all(text, '\b\d{1,2}(?::\d{2}){1,2}\b')) as video_time_count,
     -- RE2 has no back-references, so the letters are spelled out; other scripts rarely stretch this way.
     len(regexp_extract_all(
-        lower(text),
+        lowered,
         'a{3,}|b{3,}|c{3,}|d{3,}|e{3,}|f{3,}|g{3,}|h{3,}|i{3,}|j{3,}|k{3,}|l{3,}|m{3,}|n{3,}|o{3,}|p{3,}|q{3,}'
         || '|r{3,}|s{3,}|t{3,}|u{3,}|v{3,}|w{4,}|x{3,}|y{3,}|z{3,}'
     )) as stretch_count,
-    (letter_chars - latin_chars) / greatest(letter_chars, 1) as non_latin_share,
-    -- Words, then pairs of neighbours mixed from the two words' hashes: a pair costs no second MD5.
+    length(regexp_replace(letters, '\p{Latin}+', '', 'g')) / greatest(letter_chars, 1) as non_latin_share,
+    english_words / greatest(list_count(word_chars), 1) as english_word_share,
+    -- Words, then pairs of neighbours mixed from the two words' hashes: a pair costs no second hash.
     list_concat(
         list_transform(hashes, lambda h: (h & 1048575)::uinteger),
         list_transform(
@@ -56,4 +81,4 @@ select
             lambda pair: ((pair[1]::ubigint * 31 + pair[2]::ubigint * 1000003 + 7) & 1048575)::uinteger
         )
     ) as token_ids_v1
-from hashed
+from measured

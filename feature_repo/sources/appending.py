@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from feature_repo.lake import quote_name
+from feature_repo.sources.retention import restore_texts
 from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, LABELS, VIDEOS
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Appended:
     """What became of the good rows.
 
     `rows_accepted` of the `rows_arrived` are new; `rows_conflicting` are known, but with other values
-    under the same key; `rows_written` counts the rows of all tables.
+    under the same key; `rows_written` counts the rows of all tables that features can rest on, expired texts that
+    came back among them.
     """
 
     rows_arrived: int
@@ -69,6 +71,7 @@ def append_quarantine(connection: "duckdb.DuckDBPyConnection", stamp: Stamp) -> 
 def _append_comments(connection: "duckdb.DuckDBPyConnection", stamp: Stamp) -> Appended:
     arrived = _run(connection, "arrive_comments", stamp)
     comments = _run(connection, "append_comments", stamp)
+    restored = restore_texts(connection, stamp) if _run(connection, "append_sightings", stamp) else 0
     counts = _run(connection, "append_counts", stamp)
     labels = _run(connection, "append_labels", stamp)
     return Appended(
@@ -76,7 +79,7 @@ def _append_comments(connection: "duckdb.DuckDBPyConnection", stamp: Stamp) -> A
         rows_accepted=comments,
         rows_conflicting=_count_conflicts(connection, stamp, COMMENT_COUNTS, ("like_count", "reply_count"))
         + _count_conflicts(connection, stamp, LABELS, ("label",)),
-        rows_written=comments + counts + labels,
+        rows_written=comments + restored + counts + labels,
         labels_accepted=labels,
     )
 

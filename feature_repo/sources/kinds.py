@@ -10,6 +10,7 @@ from typing import Final
 from pandera.pandas import DataFrameSchema
 
 from feature_repo.contracts import build_row_rules, read_sql_types
+from feature_repo.tables.columns import is_required
 from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, COMMENTS, LABELS, VIDEOS
 
 # Filled while a batch is written, never by a source.
@@ -49,7 +50,7 @@ class Kind:
         """Columns without which no row of this kind can be good; a task may also come from the command."""
         optional = _DERIVED | _IMPUTED | {"task"}
         return tuple(
-            name for name, column in self.table.columns.items() if not column.nullable and name not in optional
+            name for name, column in self.table.columns.items() if is_required(column) and name not in optional
         )
 
     def build_rules(self) -> dict[str, str]:

@@ -19,18 +19,22 @@ from feature_repo.sources.mapping import SourceMapping, parse_mapping
 from feature_repo.sources.readers import RawRow
 
 _FETCHED_ROWS: Final = 4_096
+_WAITING: Final = "batch_id = ? and replayed_batch_id is null and payload is not null"
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRow:
-    """One refused row, as `raw.quarantine` declares it; `payload` is the source's row with the author hashed."""
+    """One refused row, as `raw.quarantine` declares it.
+
+    `payload` is the source's row with the author hashed; None once it has expired.
+    """
 
     batch_id: str
     kind: str
     file: str
     position: int
     reasons: tuple[str, ...]
-    payload: str
+    payload: str | None
     quarantined_at: datetime
     replayed_batch_id: str | None
 
@@ -80,7 +84,7 @@ def replay_batch(
     Raises
     ------
     BadData
-        If the batch is unknown or none of its rows waits.
+        If the batch is unknown or none of its rows waits; rows that have expired do not.
     """
     details, waiting = _read_batch(lake, batch_id)
     if not waiting:
@@ -112,7 +116,8 @@ def _read_batch(lake: Lake, batch_id: str) -> tuple[dict[str, Any], int]:
         if found is None:
             raise BadData(f"no batch {batch_id}; `scorelake status` lists the batches")
         waiting = connection.execute(
-            "select count(*) from raw.quarantine where batch_id = ? and replayed_batch_id is null", [batch_id]
+            f"select count(*) from raw.quarantine where {_WAITING}",  # noqa: S608 - a text of ours
+            [batch_id],
         ).fetchall()
     return json.loads(found[0]), waiting[0][0]
 
@@ -121,8 +126,7 @@ def _read_waiting(lake: Lake, batch_id: str) -> Iterator[tuple[str, RawRow]]:
     """File and raw row of each waiting row of a batch, by file and position."""
     with read_lake(lake) as connection:
         found = connection.execute(
-            "select file, position, reasons, payload from raw.quarantine "
-            "where batch_id = ? and replayed_batch_id is null order by file, position",
+            f"select file, position, reasons, payload from raw.quarantine where {_WAITING} order by file, position",  # noqa: S608 - a text of ours
             [batch_id],
         )
         while rows := found.fetchmany(_FETCHED_ROWS):

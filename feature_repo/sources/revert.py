@@ -1,6 +1,6 @@
-"""Taking a batch back: every row it brought, and the features made of its comments, in one transaction.
+"""Taking a batch back: every row it brought, and the features made of these rows, in one transaction.
 
-Channel features are windows over many batches; rebuilding them is the caller's, in the same transaction.
+Features that rest on many batches are rebuilt by the caller, in the same transaction.
 """
 
 import logging
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from feature_repo import ledger
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, quote_name, run_transaction, write_lake
-from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, COMMENTS, LABELS, QUARANTINE, VIDEOS
+from feature_repo.tables.raw import CHANNELS, COMMENT_COUNTS, COMMENTS, LABELS, QUARANTINE, SIGHTINGS, VIDEOS
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,13 +22,24 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _BATCH_TABLES: Final = tuple(
-    str(table.name) for table in (COMMENTS, COMMENT_COUNTS, VIDEOS, CHANNELS, LABELS, QUARANTINE)
+    str(table.name) for table in (COMMENTS, COMMENT_COUNTS, VIDEOS, CHANNELS, LABELS, SIGHTINGS, QUARANTINE)
 )
 _TOUCHED_CHANNELS: Final = (Path(__file__).parent / "touched_channels.sql").read_text(encoding="utf-8")
-_DELETE_FEATURES: Final = """
+_TOUCHED_COMMENTS: Final = (Path(__file__).parent / "touched_comments.sql").read_text(encoding="utf-8")
+_DELETE_FEATURES: Final = {
+    "features.comment_features": """
 delete from features.comment_features
 where (comment_id, text_id) in (select (comment_id, text_id) from raw.comments where batch_id = ?)
-"""
+""",
+    "features.channel_statistics": """
+delete from features.channel_statistics
+where ingest_seq in (select ingest_seq from raw.channels where batch_id = ?)
+""",
+    "features.video_statistics": """
+delete from features.video_statistics
+where ingest_seq in (select ingest_seq from raw.videos where batch_id = ?)
+""",
+}
 _FORGET_REPLAY: Final = "update raw.quarantine set replayed_batch_id = null where replayed_batch_id = ?"
 
 
@@ -36,13 +47,14 @@ _FORGET_REPLAY: Final = "update raw.quarantine set replayed_batch_id = null wher
 class RevertReceipt:
     """What was taken back.
 
-    `rows_deleted` counts by table. Features of `channel_ids` rest on what is gone. `data_version` is the
-    revert's own.
+    `rows_deleted` counts by table. Features of `channel_ids`, and of `comment_ids` of other batches, rest on what
+    is gone. `data_version` is the revert's own.
     """
 
     batch_id: str
     rows_deleted: Mapping[str, int]
     channel_ids: tuple[str, ...]
+    comment_ids: tuple[str, ...]
     data_version: int
 
 
@@ -104,14 +116,18 @@ def _check_batch(connection: "duckdb.DuckDBPyConnection", batch_id: str) -> None
 
 
 def _delete_batch(connection: "duckdb.DuckDBPyConnection", batch_id: str) -> RevertReceipt:
-    channels = connection.execute(_TOUCHED_CHANNELS, {"batch_id": batch_id}).fetchall()
-    deleted = {"features.comment_features": _count(connection.execute(_DELETE_FEATURES, [batch_id]))}
+    channels, comments = (_read_ids(connection, sql, batch_id) for sql in (_TOUCHED_CHANNELS, _TOUCHED_COMMENTS))
+    deleted = {table: _count(connection.execute(sql, [batch_id])) for table, sql in _DELETE_FEATURES.items()}
     for table in _BATCH_TABLES:
         sql = f"delete from {quote_name(table)} where batch_id = ?"  # noqa: S608 - names from the contracts
         deleted[table] = _count(connection.execute(sql, [batch_id]))
     connection.execute(_FORGET_REPLAY, [batch_id])
     version = ledger.read_data_version(connection) + 1
-    return RevertReceipt(batch_id, deleted, tuple(channel for (channel,) in channels), version)
+    return RevertReceipt(batch_id, deleted, channels, comments, version)
+
+
+def _read_ids(connection: "duckdb.DuckDBPyConnection", sql: str, batch_id: str) -> tuple[str, ...]:
+    return tuple(found for (found,) in connection.execute(sql, {"batch_id": batch_id}).fetchall())
 
 
 def _count(result: "duckdb.DuckDBPyConnection") -> int:

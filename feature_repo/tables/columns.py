@@ -25,15 +25,33 @@ SQL_TYPES: Final = {
     TOKENS: "uinteger[]",
 }
 
+_EXPIRES: Final = "expires"
+
 # YouTube ids are short; anything longer, or with a control character, is another column read as an id.
 ID: Final = pa.Check.str_matches(r"^[^\x00-\x1f\x7f]{1,128}$", error="malformed")
 NOT_NEGATIVE: Final = pa.Check.ge(0, error="negative")
 SHARE: Final = pa.Check.in_range(0, 1, error="out_of_range")
 
 
-def column(dtype: pd.ArrowDtype, description: str, *checks: pa.Check, nullable: bool = False) -> pa.Column:
-    """A column: its type, what it means (unit, range, null), the checks of its values, and whether it may be null."""
-    return pa.Column(dtype, list(checks), description=description, nullable=nullable)
+def column(
+    dtype: pd.ArrowDtype, description: str, *checks: pa.Check, nullable: bool = False, expires: bool = False
+) -> pa.Column:
+    """A column: its type, what it means (unit, range, null), the checks of its values, and whether it may be null.
+
+    What `expires` is in every row that comes in, and null from the day on which its source's retention ends.
+    """
+    metadata = {_EXPIRES: expires}
+    return pa.Column(dtype, list(checks), description=description, nullable=nullable or expires, metadata=metadata)
+
+
+def is_expiring(column: pa.Column) -> bool:
+    """Whether the column's values are taken out when the retention of their source ends."""
+    return bool((column.metadata or {}).get(_EXPIRES))
+
+
+def is_required(column: pa.Column) -> bool:
+    """Whether a row that comes in must have a value; one that expires later had one."""
+    return not column.nullable or is_expiring(column)
 
 
 def table(name: str, description: str, key: tuple[str, ...], columns: Mapping[str, pa.Column]) -> pa.DataFrameSchema:

@@ -26,4 +26,44 @@ DRIFT: Final = table(
     },
 )
 
-TABLES: Final = (DRIFT,)
+FEATURE_LOG: Final = table(
+    "monitoring.feature_log",
+    "A sample of the features as they were used for scoring: one row per sampled score.",
+    ("run_id", "comment_id", "text_id"),
+    {
+        "run_id": column(TEXT, "Run that scored the row."),
+        "model": column(TEXT, "Model that was used."),
+        "model_version": column(TEXT, "Version of the model."),
+        "feature_service": column(TEXT, "Feature service the features came from."),
+        "data_version": column(BIGINT, "Data version the features were read at."),
+        "comment_id": column(TEXT, "Id of the comment."),
+        "text_id": column(TEXT, "Hash of the text that was scored."),
+        "channel_id": column(TEXT, "Channel of the comment when it was scored; null if unknown.", nullable=True),
+        "video_id": column(TEXT, "Video of the comment; null if unknown.", nullable=True),
+        "event_timestamp": column(INSTANT, "Instant the features were looked up for (UTC)."),
+        "features": column(TEXT, "Feature values, a JSON object; of token ids only their SHA-256."),
+    },
+)
+SKEW: Final = table(
+    "monitoring.skew",
+    "Skew checks: one row per feature and way in which its values were found again.",
+    ("run_id", "path", "feature"),
+    {
+        "run_id": column(TEXT, "Run of the check."),
+        "model": column(TEXT, "Model whose features are compared."),
+        "checked_at": column(INSTANT, "When it was checked (UTC)."),
+        "path": column(
+            TEXT,
+            "lake: as used, against the lake now at their data version; text: against the text itself; "
+            "online: the online store against the lake at the store's instant.",
+        ),
+        "feature": column(TEXT, "Feature."),
+        "rows_compared": column(BIGINT, "Values that were compared."),
+        "rows_differing": column(BIGINT, "Values that differ."),
+        "example": column(
+            TEXT, "One that differs: its key and both values, a JSON object; null if none.", nullable=True
+        ),
+    },
+)
+
+TABLES: Final = (DRIFT, FEATURE_LOG, SKEW)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from feature_repo.tables.columns import BIGINT, DOUBLE, INSTANT, NOT_NEGATIVE, TEXT, TEXTS, column, table
+from feature_repo.tables.columns import BIGINT, BOOLEAN, DOUBLE, INSTANT, NOT_NEGATIVE, TEXT, TEXTS, column, table
 
 RUNS: Final = table(
     "ops.runs",
@@ -10,7 +10,11 @@ RUNS: Final = table(
     ("run_id",),
     {
         "run_id": column(TEXT, "Id of the run; for an ingest it is the batch_id."),
-        "kind": column(TEXT, "ingest, revert, replay, materialize, train, evaluate, score or monitor."),
+        "kind": column(
+            TEXT,
+            "ingest, revert, replay, materialize, train, evaluate, score, monitor or expire; ingest-youtube if that "
+            "failed.",
+        ),
         "model": column(TEXT, "Model the run worked for; null if none.", nullable=True),
         "model_version": column(TEXT, "Version of the model, resolved once; null if none.", nullable=True),
         "role": column(TEXT, "production, shadow, canary or backfill for scoring; null otherwise.", nullable=True),
@@ -23,6 +27,9 @@ RUNS: Final = table(
         "rows_quarantined": column(BIGINT, "Rows refused.", NOT_NEGATIVE, nullable=True),
         "watermark_from": column(BIGINT, "Data version where the work began (exclusive).", nullable=True),
         "data_version": column(BIGINT, "Data version the run wrote or worked up to (inclusive).", nullable=True),
+        "until_at": column(
+            INSTANT, "Hour up to which a materialization wrote the channel windows (UTC); else null.", nullable=True
+        ),
         "stage_seconds": column(TEXT, "Seconds per stage, a JSON object.", nullable=True),
         "peak_memory_mib": column(DOUBLE, "Greatest resident memory of the process, MiB.", nullable=True),
         "details": column(TEXT, "What else the kind of run has to say, a JSON object.", nullable=True),
@@ -56,5 +63,43 @@ LEASES: Final = table(
         "expires_at": column(INSTANT, "Until when at most (UTC)."),
     },
 )
+QUOTA: Final = table(
+    "ops.quota",
+    "Units of the YouTube Data API's daily quota that runs have used: one row per run, day and method.",
+    ("run_id", "resets_at", "method"),
+    {
+        "run_id": column(TEXT, "Run that called; its batches' ids begin with it."),
+        "resets_at": column(INSTANT, "End of the day of the quota, midnight Pacific time (UTC)."),
+        "method": column(TEXT, "channels, playlistItems, videos, commentThreads or comments; each time its list."),
+        "calls": column(BIGINT, "Calls made, failed ones included.", NOT_NEGATIVE),
+        "units": column(BIGINT, "Units that they cost.", NOT_NEGATIVE),
+    },
+)
+CURSORS: Final = table(
+    "ops.cursors",
+    "Where the listing of a video's comments by the YouTube Data API stands: one row per video.",
+    ("video_id",),
+    {
+        "video_id": column(TEXT, "Video."),
+        "state": column(
+            TEXT,
+            "done, open (goes on at page_token), or why YouTube refused: disabled, not_found, forbidden, unreadable.",
+        ),
+        "began_at": column(INSTANT, "When the newest listing began (UTC)."),
+        "is_full": column(BOOLEAN, "Whether it goes to the last thread, or only to those known before."),
+        "reason": column(TEXT, "YouTube's reason code of a refusal; null if there was none.", nullable=True),
+        "page_token": column(TEXT, "Page that an open listing goes on at; null if none is open.", nullable=True),
+        "comment_count": column(
+            BIGINT, "Comments of the video, as told when the listing began; null if not told.", nullable=True
+        ),
+        "caught_up_at": column(
+            INSTANT,
+            "When the newest finished listing began (UTC): older threads are known; null if none.",
+            nullable=True,
+        ),
+        "completed_at": column(INSTANT, "The same of the newest full listing (UTC); null if none.", nullable=True),
+        "run_id": column(TEXT, "Run that brought it here."),
+    },
+)
 
-TABLES: Final = (RUNS, PROMOTIONS, LEASES)
+TABLES: Final = (RUNS, PROMOTIONS, LEASES, QUOTA, CURSORS)

@@ -7,6 +7,7 @@ import pandera.pandas as pa
 from feature_repo.tables.columns import (
     BATCH,
     BIGINT,
+    BOOLEAN,
     ID,
     INSTANT,
     NOT_NEGATIVE,
@@ -31,7 +32,10 @@ COMMENTS: Final = table(
         "parent_id": column(TEXT, "Comment that this one answers; null for a top-level comment.", ID, nullable=True),
         "author_id": column(TEXT, "Keyed hash (HMAC-SHA-256) of the author; null if unknown.", nullable=True),
         "text": column(
-            TEXT, "The text as seen, 1 to 10,000 characters.", pa.Check.str_length(1, 10_000, error="length")
+            TEXT,
+            "The text as seen, 1 to 10,000 characters; null once the retention of its source has ended.",
+            pa.Check.str_length(1, 10_000, error="length"),
+            expires=True,
         ),
         "published_at": column(
             INSTANT, "When the comment was written (UTC); null if the source does not say.", nullable=True
@@ -95,6 +99,32 @@ LABELS: Final = table(
         **BATCH,
     },
 )
+SIGHTINGS: Final = table(
+    "raw.sightings",
+    "Known texts that were shown again: the retention of a text is counted from its last observation. Only the "
+    "newest row of a text and source is kept; no feature rests on it, so it belongs to no data version.",
+    ("comment_id", "text_id", "observed_at", "source"),
+    {
+        "comment_id": column(TEXT, "Id of the comment at its source.", ID),
+        "text_id": column(TEXT, "Hash of the text."),
+        "observed_at": column(INSTANT, "When the text was seen again, as the source told (UTC)."),
+        "source": BATCH["source"],
+        "batch_id": BATCH["batch_id"],
+    },
+)
+COMMENT_DELETIONS: Final = table(
+    "raw.comment_deletions",
+    "Comments that a complete listing of their video no longer had (deleted, hidden or held back): one row per "
+    "observed change. Nothing is computed from it, so it belongs to no batch.",
+    ("comment_id", "observed_at"),
+    {
+        "comment_id": column(TEXT, "Comment that was known before.", ID),
+        "video_id": column(TEXT, "Its video.", ID),
+        "observed_at": column(INSTANT, "End of the listing that showed it (UTC)."),
+        "is_deleted": column(BOOLEAN, "True: not shown any more; false: shown again."),
+        "run_id": column(TEXT, "Run that listed."),
+    },
+)
 QUARANTINE: Final = table(
     "raw.quarantine",
     "Input rows that failed their contract, whole, with the author hashed.",
@@ -106,11 +136,14 @@ QUARANTINE: Final = table(
         "position": column(BIGINT, "Line (CSV, JSONL) or row (Parquet) in the file, from 1."),
         "reasons": column(TEXTS, "Reason codes: <column>_<what is wrong>."),
         "payload": column(
-            TEXT, "The row as a JSON object of its source columns, or {'line': ...} if it could not be split."
+            TEXT,
+            "The row as a JSON object of its source columns, or {'line': ...} if it could not be split; null once "
+            "the retention of its source has ended.",
+            expires=True,
         ),
         "quarantined_at": column(INSTANT, "When the row was refused (UTC)."),
         "replayed_batch_id": column(TEXT, "Batch in which a replay accepted it; null while it waits.", nullable=True),
     },
 )
 
-TABLES: Final = (COMMENTS, COMMENT_COUNTS, VIDEOS, CHANNELS, LABELS, QUARANTINE)
+TABLES: Final = (COMMENTS, COMMENT_COUNTS, VIDEOS, CHANNELS, LABELS, SIGHTINGS, COMMENT_DELETIONS, QUARANTINE)

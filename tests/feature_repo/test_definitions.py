@@ -16,7 +16,13 @@ from feature_repo import definitions
 from feature_repo.contracts import read_sql_types
 from feature_repo.lake import Lake
 from feature_repo.retrieval import apply_definitions, open_store
-from feature_repo.tables.features import CHANNEL_FEATURES, COMMENT_FEATURES
+from feature_repo.tables.features import (
+    CHANNEL_FEATURES,
+    CHANNEL_LABELS,
+    CHANNEL_STATISTICS,
+    COMMENT_FEATURES,
+    VIDEO_STATISTICS,
+)
 
 ROOT = Path(__file__).parents[2]
 REPO = ROOT / "feature_repo"
@@ -54,11 +60,12 @@ def run_feast(
     [
         (definitions.comment_features, COMMENT_FEATURES, ["comment_id", "text_id"]),
         (definitions.channel_features, CHANNEL_FEATURES, ["channel_id"]),
+        (definitions.channel_labels, CHANNEL_LABELS, ["channel_id"]),
     ],
-    ids=["comment", "channel"],
+    ids=["comment", "channel", "labels"],
 )
 def test_a_view_has_the_columns_of_its_contract(view: FeatureView, table: DataFrameSchema, keys: list[str]) -> None:
-    placing = {"event_timestamp", "created_timestamp", "ingest_seq"}
+    placing = {"event_timestamp", "created_timestamp", "ingest_seq", "newest_leaves_at"}
     expected = [
         (name, TYPES[sql_type], table.columns[name].description)
         for name, sql_type in read_sql_types(table).items()
@@ -67,7 +74,22 @@ def test_a_view_has_the_columns_of_its_contract(view: FeatureView, table: DataFr
     fields = [*view.entity_columns, *view.features]
     assert [(field.name, field.dtype, field.description) for field in fields] == expected
     assert [field.name for field in view.entity_columns] == keys
-    assert (view.description, view.owner, view.online) == (table.description, "scorelake", True)
+    is_online = table is not COMMENT_FEATURES
+    assert (view.description, view.owner, view.online) == (table.description, "scorelake", is_online)
+
+
+@pytest.mark.parametrize(
+    ("view", "table", "key"),
+    [
+        (definitions.channel_statistics, CHANNEL_STATISTICS, "channel"),
+        (definitions.video_statistics, VIDEO_STATISTICS, "video"),
+    ],
+    ids=["channel", "video"],
+)
+def test_statistics_come_with_their_age(view: FeatureView, table: DataFrameSchema, key: str) -> None:
+    names = [feature.name for feature in view.features]
+    assert names[:-1] == [name for name in table.columns if name.startswith(f"{key}_") and name != f"{key}_id"]
+    assert (names[-1], view.features[-1].dtype) == (f"{key}_statistics_age_hours", Float64)
 
 
 def _features(service: str) -> dict[str, list[str]]:
@@ -75,10 +97,11 @@ def _features(service: str) -> dict[str, list[str]]:
     return {one.name: [feature.name for feature in one.features] for one in projections}
 
 
-def test_sentiment_sees_all_features() -> None:
+def test_sentiment_sees_all_features_but_labels_of_another_task() -> None:
+    views = ("comment_features", "channel_features", "channel_statistics", "video_statistics")
     assert _features("sentiment_v1") == {
-        "comment_features": [feature.name for feature in definitions.comment_features.features],
-        "channel_features": [feature.name for feature in definitions.channel_features.features],
+        **{view: [feature.name for feature in getattr(definitions, view).features] for view in views},
+        "channel_labels": ["sentiment_label_count", "negative_label_share", "positive_label_share"],
     }
 
 
@@ -86,7 +109,8 @@ def test_spam_sees_nothing_that_depends_on_an_instant() -> None:
     everything = [feature.name for feature in definitions.comment_features.features]
     seen = _features("spam_v1")
     assert list(seen) == ["comment_features"]
-    assert [name for name in everything if name not in seen["comment_features"]] == ["first_like_count"]
+    hidden = [name for name in everything if name not in seen["comment_features"]]
+    assert hidden == ["first_like_count", "earlier_reply_count_30d"]
     assert "token_ids_v1" in seen["comment_features"]
 
 

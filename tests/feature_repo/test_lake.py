@@ -1,4 +1,7 @@
 import multiprocessing
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +52,19 @@ def test_a_reader_is_not_blocked_by_a_writer(held_lake: tuple[Lake, int]) -> Non
     lake, _ = held_lake
     with read_lake(lake) as connection:
         assert connection.execute("select count(*) from raw.comments").fetchone() == (0,)
+
+
+def test_an_instant_without_a_zone_is_utc_wherever_the_machine_stands(lake: Lake) -> None:
+    code = """
+import pathlib, sys
+from feature_repo.lake import Lake, read_lake
+with read_lake(Lake(pathlib.Path(sys.argv[1]))) as connection:
+    print(connection.execute("select epoch(cast(timestamp '1970-01-02' as timestamptz))").fetchall()[0][0])
+"""
+    environment = {**os.environ, "TZ": "Asia/Kolkata"}
+    command = [sys.executable, "-c", code, str(lake.home)]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(found.stdout) == 86_400
 
 
 def test_a_reader_cannot_write(lake: Lake) -> None:

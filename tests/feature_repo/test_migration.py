@@ -38,6 +38,26 @@ def test_a_column_that_is_missing_is_added_with_its_comment(lake: Lake) -> None:
     assert row == (COMMENTS.columns["parent_id"].description,)
 
 
+def test_a_column_that_may_be_null_from_now_on_is_let(lake: Lake) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("drop table raw.comments")
+        migrate_tables(connection, [COMMENTS.update_column("text", nullable=False)])
+        assert migrate_tables(connection, [COMMENTS]) == ("raw.comments",)
+        assert migrate_tables(connection, [COMMENTS]) == ()
+        rows = connection.execute(
+            "select column_name, is_nullable from duckdb_columns() "
+            "where table_name = 'comments' and column_name in ('text', 'text_id') order by 1"
+        ).fetchall()
+    assert rows == [("text", True), ("text_id", False)]
+
+
+def test_a_column_that_was_added_may_be_null_and_stays_as_it_is(lake: Lake) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("alter table raw.comments drop column source")
+        assert migrate_tables(connection, [COMMENTS]) == ("raw.comments",)
+        assert migrate_tables(connection, [COMMENTS]) == ()
+
+
 def test_a_table_of_another_version_is_refused(lake: Lake) -> None:
     with write_lake(lake, purpose="test") as connection:
         connection.execute("alter table ops.leases add column colour varchar")

@@ -1,18 +1,23 @@
 """Taking a batch back."""
 
 import datetime as dt
+import shutil
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
 from feature_repo.errors import BadData
-from feature_repo.features.materialize import materialize_features, rebuild_channels
+from feature_repo.features.materialize import materialize_features, rebuild_features
 from feature_repo.lake import Lake, read_lake
 from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_files
 from feature_repo.sources.mapping import SourceMapping, read_mapping
 from feature_repo.sources.quarantine import list_quarantine, replay_batch
 from feature_repo.sources.revert import RevertReceipt, revert_batch
+from feature_repo.tables.features import TABLES as FEATURE_TABLES
+from tests.feature_repo.raw_rows import START, add_batch
 
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 TABLES = ("comments", "comment_counts", "videos", "channels", "labels", "quarantine")
@@ -52,14 +57,18 @@ def test_a_batch_is_gone_as_if_it_had_never_been(lake: Lake) -> None:
         batch_id="batch",
         rows_deleted={
             "features.comment_features": 3,
+            "features.channel_statistics": 0,
+            "features.video_statistics": 0,
             "raw.comments": 3,
             "raw.comment_counts": 3,
             "raw.videos": 0,
             "raw.channels": 0,
             "raw.labels": 1,
+            "raw.sightings": 0,
             "raw.quarantine": 1,
         },
         channel_ids=("ch1", "ch2"),
+        comment_ids=(),
         data_version=4,
     )
     assert _query(lake, "select comment_id from features.comment_features") == [("c0",)]
@@ -75,11 +84,59 @@ def test_what_was_reverted_can_be_ingested_again_under_a_new_number(lake: Lake) 
     assert [row.batch_id for row in list_quarantine(lake)] == ["second"]
 
 
-def test_videos_and_channels_name_the_channels_they_touch(lake: Lake) -> None:
+def test_videos_name_the_channels_whose_comments_they_place(lake: Lake) -> None:
     _ingest(lake, "video_id,channel_id\nv1,ch1\nv2,ch2\n", "videos", "videos")
-    _ingest(lake, "channel_id,title\nch3,three\n", "channels", "channels")
-    assert revert_batch(lake, "videos", run_id="r1", now=NOW).channel_ids == ("ch1", "ch2")
-    assert revert_batch(lake, "channels", run_id="r2", now=NOW).channel_ids == ("ch3",)
+    _ingest(lake, "comment_id,video_id,channel_id,text\nc1,v1,told,one\n", "comments")
+    assert revert_batch(lake, "videos", run_id="r1", now=NOW).channel_ids == ("ch1", "told")
+
+
+def test_features_are_those_of_a_lake_that_never_had_the_batch(seed_home: Path, tmp_path: Path) -> None:
+    def reply(comment_id: str, hours: float, **overrides: Any) -> dict[str, Any]:
+        told = {"comment_id": comment_id, "parent_id": "top", "video_id": "v1", "author_id": "ann"}
+        return told | {"published_at": START + timedelta(hours=hours)} | overrides
+
+    def count(comment_id: str, hours: float, likes: int) -> dict[str, Any]:
+        return {"comment_id": comment_id, "observed_at": START + timedelta(hours=hours), "like_count": likes}
+
+    def label(comment_id: str, says: str) -> dict[str, Any]:
+        return {"comment_id": comment_id, "task": "sentiment", "label": says, "labelled_at": START}
+
+    first = {"comments": [reply("a", 0), reply("b", 30)], "labels": [label("a", "positive")]}
+    bad = {
+        "comments": [reply("x", 20), reply("a", 0, text="edited", observed_at=START + timedelta(hours=9))],
+        "counts": [count("b", 30, 9)],
+        "labels": [label("b", "negative")],
+        "videos": [{"video_id": "v1", "channel_id": "moved", "observed_at": START, "view_count": 1}],
+        "channels": [{"channel_id": "c1", "observed_at": START, "subscriber_count": 1}],
+    }
+    last = {"comments": [reply("c", 40)], "counts": [count("a", 35, 4)]}
+    lakes = []
+    for name, batches in {"reverted": (first, bad, last), "spared": (first, {}, last)}.items():
+        shutil.copytree(seed_home, tmp_path / name)
+        lakes.append(Lake(tmp_path / name))
+        for number, batch in enumerate(batches):
+            add_batch(lakes[-1], **batch)
+            materialize_features(lakes[-1], run_id=f"m{number}", now=NOW)
+
+    def rebuild(connection: duckdb.DuckDBPyConnection, receipt: RevertReceipt) -> None:
+        rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
+
+    reverted, spared = lakes
+    assert _read_features(reverted) != _read_features(spared)
+    revert_batch(reverted, "b2", run_id="revert", now=NOW, within=rebuild)
+    assert _read_features(reverted) == _read_features(spared)
+
+
+def _read_features(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
+    """The newest version of every feature row, by table."""
+    return {
+        str(table.name): _query(
+            lake,
+            f"select * from {table.name} qualify row_number() over "
+            f"(partition by {', '.join(table.unique[:-2])}, event_timestamp order by ingest_seq desc) = 1 order by all",
+        )
+        for table in FEATURE_TABLES
+    }
 
 
 def test_what_the_caller_rebuilds_is_committed_together_or_not_at_all(lake: Lake) -> None:
@@ -89,7 +146,7 @@ def test_what_the_caller_rebuilds_is_committed_together_or_not_at_all(lake: Lake
 
     def rebuild(connection: duckdb.DuckDBPyConnection, receipt: RevertReceipt) -> None:
         assert connection.execute("select count(*) from raw.comments").fetchall() == [(0,)]
-        rebuild_channels(connection, receipt.channel_ids)
+        rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
 
     def fail(connection: duckdb.DuckDBPyConnection, receipt: RevertReceipt) -> None:
         rebuild(connection, receipt)

@@ -44,8 +44,16 @@ def test_a_users_mistake_is_a_sentence_and_an_exit_code(
 
 COMMANDS = [
     *(["demo"], ["apply"], ["materialize"], ["train"], ["evaluate"], ["promote"], ["rollback"], ["models"], ["score"]),
-    *(["monitor"], ["status"], ["sql"], ["ingest", "comments"], ["ingest", "videos"], ["ingest", "channels"]),
-    *(["ingest", "labels"], ["quarantine", "list"], ["quarantine", "replay"]),
+    *(
+        ["monitor"],
+        ["maintain"],
+        ["status"],
+        ["sql"],
+        ["ingest", "comments"],
+        ["ingest", "videos"],
+        ["ingest", "channels"],
+    ),
+    *(["ingest", "labels"], ["ingest", "youtube"], ["quarantine", "list"], ["quarantine", "replay"]),
 ]
 
 

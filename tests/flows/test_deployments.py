@@ -89,7 +89,7 @@ def test_every_deployment_is_registered_scheduled_and_the_score_one_runs(
     flows = {flow["id"]: flow["name"] for flow in call(f"{api}/flows/filter", {})}
     registered = {f"{flows[deployment['flow_id']]}/{deployment['name']}" for deployment in deployments}
     assert registered == {
-        "ingest/hourly", "materialize/hourly",
+        "ingest/hourly", "materialize/hourly", "expire/daily",
         *(f"{flow}/{model}-{how_often}"
           for flow, how_often in (("score", "hourly"), ("train", "weekly"), ("evaluate", "daily"), ("monitor", "daily"))
           for model in ("sentiment", "spam")),

@@ -33,6 +33,17 @@ def test_a_wrong_value_is_named(environment: pytest.MonkeyPatch) -> None:
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("told", "sources"), [(None, ("youtube",)), ("youtube, archive", ("youtube", "archive")), ("", ())]
+)
+def test_retained_sources_are_names_between_commas(
+    environment: pytest.MonkeyPatch, told: str | None, sources: tuple[str, ...]
+) -> None:
+    if told is not None:
+        environment.setenv("SCORELAKE_RETAINED_SOURCES", told)
+    assert read_settings().retained_sources == sources
+
+
 def test_the_author_key_is_made_once_readable_by_its_owner_only(environment: pytest.MonkeyPatch) -> None:
     first = read_settings().read_author_key()
     assert len(first) == 64

@@ -39,11 +39,14 @@ def _importers(library: str) -> set[str]:
                 "feature_repo/offline_source.py",
                 "feature_repo/offline_store.py",
                 "feature_repo/retrieval.py",
+                "feature_repo/retrieval_job.py",
+                "feature_repo/saved_dataset.py",
             },
         ),
         ("mlflow", {"training/registry.py"}),
         ("evidently", {"scoring/drift.py"}),
         ("filelock", {"feature_repo/lake.py"}),
+        ("googleapiclient", {"feature_repo/sources/youtube_client.py"}),
     ],
 )
 def test_a_library_is_known_to_its_owners_only(library: str, owners: set[str]) -> None:

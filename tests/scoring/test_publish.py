@@ -15,7 +15,7 @@ from feature_repo.ledger import read_watermark
 from scoring.lease import take_lease
 from scoring.plan import Owed, ScorePlan, save_plan
 from scoring.publish import publish_scores, withdraw_current
-from scoring.worker import PartitionReceipt
+from scoring.worker import PartitionReceipt, locate_log
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -64,7 +64,17 @@ def stage_scores(plan: ScorePlan, rows: list[tuple[str, str, float]]) -> Partiti
     file = plan.staging / "00000.parquet"
     save_plan(plan)
     pq.write_table(pa.table(columns), file)
-    return PartitionReceipt(0, str(file), len(rows), seconds={})
+    pq.write_table(build_log(plan, rows), locate_log(file))
+    return PartitionReceipt(0, str(file), len(rows), 0, seconds={})
+
+
+def build_log(plan: ScorePlan, rows: list[tuple[str, str, float]]) -> pa.Table:
+    lineage = {"model": "spam", "model_version": "1", "feature_service": "spam_v1", "features": "{}"}
+    columns: dict[str, Any] = {name: [value] * len(rows) for name, value in lineage.items()}
+    columns |= {"comment_id": [row[0] for row in rows], "text_id": [row[1] for row in rows]}
+    columns |= {"run_id": [plan.run_id] * len(rows), "data_version": [plan.owed.data_version] * len(rows)}
+    columns |= {name: pa.array([None] * len(rows), pa.string()) for name in ("channel_id", "video_id")}
+    return pa.table(columns | {"event_timestamp": pa.array([plan.started] * len(rows), pa.timestamp("us", tz="UTC"))})
 
 
 def publish(lake: Lake, plan: ScorePlan, rows: list[tuple[str, str, float]]) -> None:

@@ -1,0 +1,64 @@
+"""The flow that compares features as they were used with the same features found again."""
+
+from datetime import datetime
+
+from prefect import flow
+
+from feature_repo.errors import Refused
+from flows.entry import begin
+from flows.report import Grid, Report
+from flows.stage import prepare_lake, run_step, tell
+from scoring.skew import SkewReceipt, check_skew
+
+_SHOWN = 20
+
+
+@flow(name="skew", flow_run_name="skew-{model}", log_prints=False)
+def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceipt:
+    """Check that features are the same however they are found: in the lake, from the text, in the online store.
+
+    Parameters
+    ----------
+    model
+        Name of the model: sentiment or spam.
+    rows
+        Logged rows of the newest scoring runs that are looked at.
+    now
+        Instant of the run; the clock if not given.
+    """
+    entry = begin("skew", model, now)
+    prepare_lake(entry.lake)
+    receipt = run_step(entry, lambda: check_skew(entry.lake, model, run_id=entry.run_id, now=entry.now, rows=rows))
+    tell(entry, build_report(receipt))
+    return receipt
+
+
+def check_agreement(receipt: SkewReceipt) -> None:
+    """Raise `Refused` if any value differs: a command then ends with exit code 3."""
+    if receipt.differing:
+        names = ", ".join(f"{check.feature} ({check.path})" for check in receipt.differing[:5])
+        raise Refused(
+            f"{receipt.model}: {len(receipt.differing)} of {len(receipt.checks)} checks differ: {names}. "
+            "The features that a model is served are not those it was judged on; see monitoring.skew"
+        )
+
+
+def build_report(receipt: SkewReceipt) -> Report:
+    """Build the report of a skew check: the verdict, the ways, and what differs."""
+    verdict = f"{len(receipt.differing)} checks DIFFER" if receipt.differing else "all values agree"
+    ways = Grid(("found again", "features", "values compared", "values that differ"), tuple(_sum_up(receipt)))
+    rows = tuple(
+        (check.path, check.feature, check.rows_differing, check.rows_compared, str(check.example))
+        for check in receipt.differing[:_SHOWN]
+    )
+    differing = (Grid(("found again", "feature", "differ", "of", "example"), rows),) if rows else ()
+    return Report(f"{receipt.model}: {verdict}", {"logged rows": receipt.rows}, (ways, *differing))
+
+
+def _sum_up(receipt: SkewReceipt) -> list[tuple[str, int, int, int]]:
+    paths = dict.fromkeys(check.path for check in receipt.checks)
+    of = {path: [check for check in receipt.checks if check.path == path] for path in paths}
+    return [
+        (path, len(some), sum(one.rows_compared for one in some), sum(one.rows_differing for one in some))
+        for path, some in of.items()
+    ]

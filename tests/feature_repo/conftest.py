@@ -1,0 +1,29 @@
+"""Shared by the tests of Feast's plug-in: the lake of `probe_store`, built once; tests that write take a copy."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from feast import FeatureStore
+
+from feature_repo.lake import Lake
+from tests.feature_repo.probe_store import fill_counts, open_store
+
+
+@pytest.fixture(scope="session")
+def counts_lake(seed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(shutil.copytree(seed_home, tmp_path_factory.mktemp("counts") / "home"))
+    fill_counts(lake)
+    return lake
+
+
+@pytest.fixture(scope="session")
+def store(counts_lake: Lake) -> FeatureStore:
+    """A store that is only read."""
+    return open_store(counts_lake)
+
+
+@pytest.fixture
+def own_lake(counts_lake: Lake, tmp_path: Path) -> Lake:
+    """A copy of the lake of counts, the test's own."""
+    return Lake(shutil.copytree(counts_lake.home, tmp_path / "home"))

@@ -1,0 +1,95 @@
+"""The flow and the command: what expires by the settings, what is told, and that it is gone in the end."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.testing.utilities import prefect_test_harness
+
+from feature_repo.features.materialize import materialize_features
+from feature_repo.lake import Lake, read_lake
+from feature_repo.sources.ingest import IngestRequest, ingest_files
+from feature_repo.sources.mapping import read_mapping
+from flows.expire import expire
+
+ROOT = Path(__file__).parents[2]
+NOW = datetime.now(UTC)  # DuckLake dates its snapshots by its own clock
+
+
+@pytest.fixture(scope="module")
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness():
+        yield
+
+
+@pytest.fixture
+def filled(lake: Lake) -> Lake:
+    """A lake with an old and a new comment, their features, and a row without an id in the quarantine."""
+    path = lake.home / "rows.jsonl"
+    path.write_text(
+        f"""{{"comment_id": "a", "text": "Aardvark day", "observed_at": "{NOW - timedelta(days=20)}"}}
+{{"comment_id": "b", "text": "mouse", "observed_at": "{NOW - timedelta(days=1)}"}}
+{{"comment_id": "", "text": "Aardvark night", "observed_at": "{NOW - timedelta(days=1)}"}}
+"""
+    )
+    request = IngestRequest("comments", (path,), read_mapping(), "youtube", "batch", NOW, b"key", bad_row_share_limit=1)
+    ingest_files(lake, request)
+    path.unlink()
+    materialize_features(lake, run_id="materialize", now=NOW)
+    return lake
+
+
+def read_texts(lake: Lake) -> list[tuple[str | None, ...]]:
+    with read_lake(lake) as connection:
+        return connection.execute("select comment_id, text from raw.comments order by 1").fetchall()
+
+
+def is_on_disk(lake: Lake, text: str) -> bool:
+    """Whether any file of the home holds a text; what is compressed is read."""
+    for file in (path for path in lake.home.rglob("*") if path.is_file()):
+        if file.suffix == ".parquet":
+            content = str(duckdb.execute("from read_parquet(?)", [str(file)]).fetchall()).encode()
+        else:
+            content = file.read_bytes()
+        if text.encode() in content:
+            return True
+    return False
+
+
+def test_what_expired_is_gone_from_the_home_once_the_horizon_has_passed(
+    prefect_api: None, filled: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORELAKE_HOME", str(filled.home))
+    first = expire(now=NOW)
+    assert (first.expiry.texts, first.expiry.payloads, first.purge.snapshots_expired) == (0, 0, 0)
+    monkeypatch.setenv("SCORELAKE_RETENTION_DAYS", "20")
+    second = expire(now=NOW + timedelta(hours=1))
+    assert (second.expiry.texts, second.expiry.token_rows, second.expiry.payloads) == (1, 1, 0)
+    assert read_texts(filled) == [("a", None), ("b", "mouse")]
+    assert is_on_disk(filled, "Aardvark day"), "older snapshots show it"
+    third = expire(now=NOW + timedelta(days=21))
+    assert (third.expiry.texts, third.expiry.payloads) == (1, 1)
+    assert third.purge.files_deleted > 0
+    assert read_texts(filled) == [("a", None), ("b", None)]
+    for text in ("Aardvark", "mouse"):
+        assert not is_on_disk(filled, text)
+    with get_client(sync_client=True) as client:
+        told = [artifact.data for artifact in client.read_artifacts() if artifact.key == "expire"]
+    assert any("1 texts expired" in str(report) for report in told)
+
+
+def test_the_command_says_what_it_did(filled: Lake) -> None:
+    environment = {**os.environ, "SCORELAKE_HOME": str(filled.home), "SCORELAKE_RETENTION_DAYS": "7"}
+    command = [sys.executable, "-m", "flows.cli", "maintain", "--json"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["expiry"]["texts"], told["purge"]["rows_moved"]) == (1, 2)
+    assert read_texts(filled) == [("a", None), ("b", "mouse")]
