@@ -68,6 +68,11 @@ class Lake:
         return self.home / "staging"
 
     @property
+    def spill(self) -> Path:
+        """Where DuckDB puts rows that do not fit into memory."""
+        return self.home / "spill"
+
+    @property
     def lock(self) -> Path:
         """What a writer locks; who holds it stands beside it."""
         return self.home / "lake" / "writer.lock"
@@ -173,7 +178,7 @@ def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection.execute("set global TimeZone = 'UTC'")  # a cursor starts with the global settings
     # Spilled rows hold text: they go where the lake is, not wherever a command was started.
     # Quoted, not bound: DuckDB imports pandas (0.6 s) to look at the first parameter that it is given.
-    connection.execute(f"set temp_directory = {quote_text(str(lake.home / 'spill'))}")
+    connection.execute(f"set temp_directory = {quote_text(str(lake.spill))}")
     # A spine of which DuckDB expects few rows (of any Arrow table it expects one) would be joined by a loop.
     connection.execute("set global asof_loop_join_threshold = 0")
     if lake.memory_limit:

@@ -5,6 +5,7 @@ by their owners.
 """
 
 import logging
+import shutil
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -36,7 +37,7 @@ class PurgeReceipt:
     snapshots_expired
         Snapshots that cannot be gone back to any more.
     files_deleted
-        Files that no kept snapshot needs, and those that a killed writer left before `before`.
+        Files that no kept snapshot needs, and what killed runs left before `before`.
     before
         Snapshots older than this are gone (UTC).
     """
@@ -73,6 +74,7 @@ def purge_deleted(lake: Lake, columns: Mapping[str, Sequence[str]], *, before: d
         snapshots = _call(connection, "ducklake_expire_snapshots('lake', older_than => ?)", [before])
         files = _call(connection, "ducklake_cleanup_old_files('lake', cleanup_all => true)")
         files += _call(connection, "ducklake_delete_orphaned_files('lake', older_than => ?)", [before])
+        files += _delete_left(lake, before)
         _rewrite_catalog(lake)
     receipt = PurgeReceipt(moved, snapshots, files, before, perf_counter() - since)
     _log.info("purged rows_moved=%d snapshots=%d files=%d seconds=%.2f", moved, snapshots, files, receipt.seconds)
@@ -111,6 +113,18 @@ def _forget_bounds(connection: "duckdb.DuckDBPyConnection", columns: Mapping[str
 
 def _call(connection: "duckdb.DuckDBPyConnection", function: str, values: Sequence[object] = ()) -> int:
     return run_transaction(connection, lambda open_: len(open_.execute(f"call {function}", list(values)).fetchall()))
+
+
+def _delete_left(lake: Lake, before: datetime) -> int:
+    """Delete what killed runs left in staging and of rows that had been spilled."""
+    entries = (entry for folder in (lake.staging, lake.spill) if folder.exists() for entry in folder.iterdir())
+    left = [entry for entry in entries if entry.stat().st_mtime < before.timestamp()]
+    for entry in left:
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    return len(left)
 
 
 def _rewrite_catalog(lake: Lake) -> None:

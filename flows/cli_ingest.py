@@ -103,9 +103,11 @@ def ingest_youtube(
         raise typer.BadParameter("name what to ingest: --channel ID, --video ID, or several of them")
     with terminal.flow_session(as_json=as_json) as session:
         from feature_repo.sources.youtube_ingest import QuotaStop
+        from feature_repo.sources.youtube_targets import check_ids
         from flows.youtube import build_report
         from flows.youtube import ingest_youtube as run
 
+        check_ids(channel or (), video or ())  # a wrong id is said at once
         session.wait()
         try:
             session.show(run(channel, video), build_report)

@@ -7,14 +7,27 @@ with concerned as (
         channel_id,
         author_id
     from placed_texts
+    -- by the columns as they are stored, which leaves files out, and not by the hours made of them
     where
         published_at > $published_from
         and published_at <= $hours_to
         and (
-            enters_at between $hours_from and $hours_to
-            or leaves_1d_at between $hours_from and $hours_to
-            or leaves_7d_at between $hours_from and $hours_to
-            or leaves_30d_at between $hours_from and $hours_to
+            (
+                greatest(published_at, observed_at) > $hours_from - interval 1 hour
+                and greatest(published_at, observed_at) <= $hours_to
+            )
+            or (
+                published_at > $hours_from - interval '1 day 1 hour'
+                and published_at <= $hours_to - interval 1 day
+            )
+            or (
+                published_at > $hours_from - interval '7 day 1 hour'
+                and published_at <= $hours_to - interval 7 day
+            )
+            or (
+                published_at > $hours_from - interval '30 day 1 hour'
+                and published_at <= $hours_to - interval 30 day
+            )
         )
 ),
 wanted as (
@@ -41,4 +54,5 @@ semi join wanted on placed_texts.comment_id = wanted.comment_id
 where
     placed_texts.published_at > $published_from
     and placed_texts.published_at <= $hours_to
-    and placed_texts.enters_at < placed_texts.leaves_30d_at
+    -- seen within the month in which it counts
+    and placed_texts.observed_at <= placed_texts.published_at + interval 30 day

@@ -6,12 +6,13 @@ What a window holds stands in `channel_windows.sql`, when a comment is in it in 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.features.statements import Literals, build_statement, create_table, read_instants
+from feature_repo.features.statements import Literals, build_statement, create_table, read_instants, write_instant
 from feature_repo.tables.features import CHANNEL_FEATURES, WINDOW_DAYS
 
 if TYPE_CHECKING:
     import duckdb
 
+_MOST_DAYS: Final = 20
 _SUMS: Final = ("comments", "authors", "likes", "replies", "capitals", "urls")
 
 
@@ -49,13 +50,33 @@ def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> s
         "coalesce(min(from_at), timestamptz 'infinity') - interval '30 day 1 hour' as published_from, "
         "coalesce(max(to_at), timestamptz '-infinity') as hours_to from changed_ranges",
     )
-    create_table(connection, "window_texts", build_statement("window_texts", bounds | reach))
-    texts = read_instants(
+    bounds = bounds | reach
+    create_table(connection, "hours_before", build_statement("hours_before", bounds))
+    create_table(connection, "window_texts", build_statement("window_texts", bounds))
+    counts = read_instants(
         connection,
-        "select coalesce(min(observed_at), timestamptz 'infinity') as texts_from, "
-        "coalesce(min(published_at), timestamptz 'infinity') as counts_from from window_texts",
+        "select coalesce(min(published_at), timestamptz 'infinity') as counts_from from window_texts",
     )
-    return build_statement("channel_windows", bounds | reach | texts, pivot=_build_pivot(), columns=_build_columns())
+    days = _build_moving_days(connection, bounds)
+    hours = build_statement("window_hours", bounds | counts, pivot=_build_pivot(), moving_days=days)
+    create_table(connection, "window_hours", hours)
+    silent = build_statement("silent_hours", bounds)
+    create_table(connection, "silent_hours", silent if _has_silent(connection) else f"{silent} limit 0")
+    return build_statement("channel_windows", bounds, columns=_build_columns())
+
+
+def _has_silent(connection: "duckdb.DuckDBPyConnection") -> bool:
+    return connection.execute("select 1 from window_hours where not is_there limit 1").fetchone() is not None
+
+
+def _build_moving_days(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
+    """The condition that leaves out the days of comment features of which nothing comes or goes in a window."""
+    days = connection.execute(build_statement("moving_days", bounds)).fetchall()
+    if not 0 < len(days) <= _MOST_DAYS:
+        return f"{len(days)} > 0"
+    return " or ".join(
+        f"event_timestamp between {write_instant(first)} and {write_instant(last)}" for first, last in days
+    )
 
 
 def _build_pivot() -> str:
@@ -76,14 +97,14 @@ def _build_columns() -> str:
 
 
 # A count and a share of it before give back the whole number that was shared out: it is far below 2^53.
-_COMMENTS: Final = "(numbered.comments_{days}d + coalesce(befores.comment_count_{days}d, 0))"
-_CAPITALS: Final = "round(befores.capital_share_{days}d * 1e6 * befores.comment_count_{days}d)"
-_URLS: Final = "round(befores.url_share_{days}d * befores.comment_count_{days}d)"
+_COMMENTS: Final = "(window_hours.comments_{days}d + coalesce(hours_before.comment_count_{days}d, 0))"
+_CAPITALS: Final = "round(hours_before.capital_share_{days}d * 1e6 * hours_before.comment_count_{days}d)"
+_URLS: Final = "round(hours_before.url_share_{days}d * hours_before.comment_count_{days}d)"
 _COLUMNS: Final = {
     "comment_count": f"{_COMMENTS}::bigint",
-    "author_count": "(numbered.authors_{days}d + coalesce(befores.author_count_{days}d, 0))::bigint",
-    "like_count": "(numbered.likes_{days}d + coalesce(befores.like_count_{days}d, 0))::bigint",
-    "reply_count": "(numbered.replies_{days}d + coalesce(befores.reply_count_{days}d, 0))::bigint",
-    "capital_share": f"(numbered.capitals_{{days}}d + coalesce({_CAPITALS}, 0)) / 1e6 / nullif({_COMMENTS}, 0)",
-    "url_share": f"(numbered.urls_{{days}}d + coalesce({_URLS}, 0)) / nullif({_COMMENTS}, 0)",
+    "author_count": "(window_hours.authors_{days}d + coalesce(hours_before.author_count_{days}d, 0))::bigint",
+    "like_count": "(window_hours.likes_{days}d + coalesce(hours_before.like_count_{days}d, 0))::bigint",
+    "reply_count": "(window_hours.replies_{days}d + coalesce(hours_before.reply_count_{days}d, 0))::bigint",
+    "capital_share": f"(window_hours.capitals_{{days}}d + coalesce({_CAPITALS}, 0)) / 1e6 / nullif({_COMMENTS}, 0)",
+    "url_share": f"(window_hours.urls_{{days}}d + coalesce({_URLS}, 0)) / nullif({_COMMENTS}, 0)",
 }

@@ -295,6 +295,12 @@ def test_a_service_may_hold_a_view_without_keys(universal: FeatureStore) -> None
     assert found == [(row["num_rides"], row["daily_count"]) for row in expect()]
 
 
+def test_time_columns_under_mapped_names_are_valid(universal: FeatureStore) -> None:
+    source = universal.get_data_source("features.u_mapped")
+    assert (source.timestamp_field, source.created_timestamp_column) == ("ts", "known_at")
+    source.validate(universal.config)
+
+
 def test_one_view_serves_both_ends_of_a_row(universal: FeatureStore) -> None:
     spine = pd.DataFrame(SPINE)
     found = universal.get_historical_features(

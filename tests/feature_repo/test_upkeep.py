@@ -44,6 +44,7 @@ def publish(lake: Lake, run_id: str, **texts: str) -> None:
     with write_lake(lake, purpose="test") as connection:
         connection.execute(f"copy ({build_rows(**texts)}) to '{file}' (format parquet)")
         publish_run(connection, lake, Publication(Run(run_id, "test", NOW, NOW), "day=1", {"raw.comments": [file]}))
+    file.parent.rmdir()
 
 
 def write(lake: Lake, statement: str) -> None:
@@ -152,10 +153,14 @@ def test_what_a_killed_writer_left_goes_and_a_lake_that_was_moved_stays_whole(la
     left = lake.data / "raw" / "comments" / "ducklake-left.parquet"
     with write_lake(lake, purpose="killed") as connection:
         connection.execute(f"copy ({build_rows(z='zebra')}) to '{left}' (format parquet)")
+    for file in (lake.staging / "ingest-killed" / "rows-0000.parquet", lake.spill / "duckdb_temp_storage-0.tmp"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"zebra")
     lake = Lake(lake.home.rename(tmp_path / "moved"))
     assert purge_deleted(lake, COLUMNS, before=PAST).files_deleted == 0, "it may be of a writer at work"
     assert find_on_disk(lake, "zebra") == [".parquet"]
-    assert purge_deleted(lake, COLUMNS, before=FUTURE).files_deleted == 3
+    assert purge_deleted(lake, COLUMNS, before=FUTURE).files_deleted == 5
+    assert [*lake.staging.iterdir(), *lake.spill.iterdir()] == []
     assert find_on_disk(lake, "zebra") == find_on_disk(lake, "dog") == []
     assert read(lake) == {"a": "Aardvark", "b": "mouse", "c": "cat"}
 

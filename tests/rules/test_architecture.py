@@ -1,6 +1,7 @@
 """The layout, held by tests: who may import what, where the clock is read, how long a file may be."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ def _importers(library: str) -> set[str]:
                 "feature_repo/definitions.py",
                 "feature_repo/offline_source.py",
                 "feature_repo/offline_store.py",
+                "feature_repo/online.py",
                 "feature_repo/retrieval.py",
                 "feature_repo/retrieval_job.py",
                 "feature_repo/saved_dataset.py",
@@ -65,6 +67,11 @@ def test_flows_hold_no_frame_logic() -> None:
 
 def test_only_the_lake_opens_the_lake() -> None:
     assert {_name(path) for path in SOURCES if "ducklake:" in path.read_text()} == {"feature_repo/lake.py"}
+
+
+def test_only_the_lake_and_its_upkeep_know_ducklake() -> None:
+    callers = {_name(path) for path in SOURCES if re.search(r"ducklake_\w+\('lake'", path.read_text())}
+    assert callers == {"feature_repo/lake.py", "feature_repo/upkeep.py"}
 
 
 def test_the_clock_is_read_in_flows_only() -> None:

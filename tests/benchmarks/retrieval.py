@@ -1,0 +1,172 @@
+"""Training-set retrieval, our store beside Feast's own DuckDB store: `python -m tests.benchmarks.retrieval`.
+
+Comments are looked up among 500 hourly snapshots of each of 200 channels, identical for both sides, without a ttl and
+(Feast) with the smallest one that loses no value: what it then need not join is what Feast is fastest at. Every
+measurement is a process of its own, which imports and reads the spine first; timed is from asking to the Arrow table.
+The results must be equal. A side that takes too long or too much memory is stopped. Prints Markdown.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.benchmarks.retrieval_sides import Bench, read_tightest_ttl, read_true_sums, write_data
+
+ROOT = Path(__file__).parents[2]
+UNBOUNDED = timedelta(0)
+MOST_SECONDS = 600
+MOST_GB = 10
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one retrieval took, or by which bound it was stopped."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    stopped: str = ""
+
+
+def run(bench: Bench, side: str, rows: int, ttl: timedelta = UNBOUNDED) -> dict[str, Any]:
+    """One side in a process of its own: its receipt, or `stopped` and what it had taken by then."""
+    arguments = [str(bench.folder), side, str(rows), str(ttl // timedelta(microseconds=1))]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.retrieval_sides", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        stopped = _watch(process)
+        output = process.communicate()[0]
+    if stopped:
+        return stopped
+    if process.returncode:
+        raise SystemExit(f"{side} failed for {rows} rows, see above")
+    return dict(json.loads(output))
+
+
+def _watch(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Wait for the end of a process, which is brought about if it exceeds a bound."""
+    started, watched = time.monotonic(), psutil.Process(process.pid)
+    while process.poll() is None:
+        seconds, peak_mb = time.monotonic() - started, _read_memory(watched)
+        if seconds > MOST_SECONDS or peak_mb > MOST_GB * 1024:
+            process.kill()
+            bound = f"{MOST_GB} GB" if peak_mb > MOST_GB * 1024 else f"{MOST_SECONDS} s"
+            return {"seconds": seconds, "cpu_seconds": 0.0, "peak_mb": peak_mb, "stopped": bound}
+        time.sleep(0.05)
+    return {}
+
+
+def _read_memory(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss) / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def measure(bench: Bench, side: str, rows: int, ttl: timedelta, *, repeats: int) -> Measured:
+    """The median of some retrievals; of one, if it is stopped."""
+    found: list[Measured] = []
+    for _ in range(repeats):
+        found.append(Measured(**run(bench, side, rows, ttl)))
+        if found[-1].stopped:
+            return found[-1]
+    return Measured(*(statistics.median(getattr(one, name) for one in found) for name in _NUMBERS))
+
+
+_NUMBERS = ("seconds", "cpu_seconds", "peak_mb")
+
+
+def compare(bench: Bench, rows: int, *, repeats: int) -> list[tuple[str, Measured]]:
+    """Both sides for some rows, each result of Feast's compared with ours."""
+    tightest = read_tightest_ttl(bench, rows)
+    ours = measure(bench, "ours", rows, UNBOUNDED, repeats=repeats)
+    expected = pq.read_table(bench.folder / "result-ours.parquet")
+    assert expected.num_rows == rows
+    found = [("scorelake", ours)]
+    for ttl, name, times in ((tightest, f"Feast, ttl {tightest}", repeats), (UNBOUNDED, "Feast, no ttl", 1)):
+        theirs = measure(bench, "feast", rows, ttl, repeats=times)
+        found.append((name, theirs))
+        if not theirs.stopped:
+            assert_equal(expected, pq.read_table(bench.folder / "result-feast.parquet"))
+    return found
+
+
+def assert_equal(ours: pa.Table, theirs: pa.Table) -> None:
+    assert ours.column_names == theirs.column_names
+    different = [name for name in ours.column_names if ours[name].combine_chunks() != theirs[name].combine_chunks()]
+    assert not different, f"the sides found different values of {different}"
+
+
+def measure_stream(bench: Bench, rows: int, *, repeats: int) -> Measured:
+    """Our store for a spine in the lake, batch by batch; the sums of all features must be the true ones."""
+    found, expected = [], read_true_sums(bench, rows)
+    for _ in range(repeats):
+        receipt = run(bench, "stream", rows)
+        assert receipt["rows"] == rows
+        for name, total in receipt["sums"].items():
+            assert abs(total - expected[name]) <= 1e-9 * expected[name], f"{name}: {total}, true is {expected[name]}"
+        found.append(receipt)
+    return Measured(*(statistics.median(one[name] for one in found) for name in _NUMBERS))
+
+
+def show(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+    sys.stdout.write("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n\n")
+    sys.stdout.flush()
+
+
+def _describe(name: str, rows: int, measured: Measured, ours: Measured) -> list[str]:
+    ratio = f"{measured.seconds / ours.seconds:.1f}"
+    if measured.stopped:
+        return [
+            name,
+            f"did not finish: stopped at {measured.stopped}",
+            "",
+            "",
+            f"{measured.peak_mb:,.0f}",
+            f"> {ratio}",
+        ]
+    numbers = (f"{measured.seconds:.2f}", f"{measured.seconds / rows * 1e6:.2f}", f"{measured.cpu_seconds:.2f}")
+    return [name, *numbers, f"{measured.peak_mb:,.0f}", ratio]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 300_000, 1_000_000])
+    parser.add_argument("--large", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    versions = ", ".join(f"{name} {version(name)}" for name in ("feast", "duckdb", "ibis-framework"))
+    sys.stdout.write(f"{os.cpu_count()} cores, {platform.machine()}, {versions}; load {os.getloadavg()}\n\n")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        write_data(bench, sorted({*arguments.rows, *arguments.large}))
+        for rows in arguments.rows:
+            found = compare(bench, rows, repeats=arguments.repeats)
+            columns = (f"{rows:,} comments", "seconds", "µs per row", "CPU seconds", "peak MB", "times ours")
+            show(columns, [_describe(name, rows, one, found[0][1]) for name, one in found])
+        streams = {rows: measure_stream(bench, rows, repeats=arguments.repeats) for rows in arguments.large}
+        first = streams[arguments.large[0]]
+        columns = ("scorelake, streamed", "seconds", "µs per row", "CPU seconds", "peak MB", "times the first")
+        show(columns, [_describe(f"{rows:,} comments", rows, one, first) for rows, one in streams.items()])
+    sys.stdout.write(f"load {os.getloadavg()}\n")
+
+
+if __name__ == "__main__":
+    main()
