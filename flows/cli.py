@@ -81,6 +81,18 @@ def materialize(as_json: Json = False) -> None:
         session.show(run(), build_report)
 
 
+@app.command()
+def features(as_json: Json = False) -> None:
+    """List services, views and features, with their meaning, freshness and null shares.
+
+    Example: `scorelake features`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.features import build_report, read_features
+
+        show(read_features(), build_report)
+
+
 add_model_commands(app)
 
 

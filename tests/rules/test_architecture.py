@@ -36,6 +36,7 @@ def _importers(library: str) -> set[str]:
         (
             "feast",
             {
+                "feature_repo/catalog.py",
                 "feature_repo/definitions.py",
                 "feature_repo/offline_source.py",
                 "feature_repo/offline_store.py",
