@@ -163,13 +163,15 @@ def skew(
     Example: `scorelake skew sentiment --rows 500`
     """
     with terminal.flow_session(as_json=as_json) as session:
-        from flows.skew import build_report, check_agreement
+        from flows.skew import SkewFound, build_report
         from flows.skew import skew as run
 
         session.wait()
-        receipt = run(model, rows=rows)
-        session.show(receipt, build_report)
-        check_agreement(receipt)
+        try:
+            session.show(run(model, rows=rows), build_report)
+        except SkewFound as found:
+            session.show(found.receipt, build_report)
+            raise
 
 
 @app.command()

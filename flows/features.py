@@ -27,18 +27,18 @@ def build_report(catalog: Catalog) -> Report:
         ),
         title="views",
     )
-    features = Grid(
-        ("feature", "type", "used by", "null", "meaning"),
-        tuple(
-            (
-                feature.name,
-                feature.type,
-                ", ".join(feature.services) or "nobody",
-                "not stored" if feature.null_share is None else f"{feature.null_share:.1%}",
-                feature.description,
-            )
-            for feature in catalog.features
-        ),
-        title="features",
+    return Report("Features", grids=(services, views, *(_list_features(catalog, view.name) for view in catalog.views)))
+
+
+def _list_features(catalog: Catalog, view: str) -> Grid:
+    rows = tuple(
+        (
+            feature.name,
+            "not stored" if feature.null_share is None else f"{feature.null_share:.1%}",
+            ", ".join(feature.services) or "nobody",
+            feature.description,
+        )
+        for feature in catalog.features
+        if feature.view == view
     )
-    return Report("Features", grids=(services, views, features))
+    return Grid(("feature", "null", "used by", "meaning"), rows, title=view)

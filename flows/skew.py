@@ -13,6 +13,18 @@ from scoring.skew import SkewReceipt, check_skew
 _SHOWN = 20
 
 
+class SkewFound(Refused):
+    """Features are not the same however they are found: what a model is served is not what it was judged on."""
+
+    def __init__(self, receipt: SkewReceipt) -> None:
+        self.receipt = receipt
+        names = ", ".join(f"{check.feature} ({check.path})" for check in receipt.differing[:5])
+        super().__init__(
+            f"{receipt.model}: {len(receipt.differing)} of {len(receipt.checks)} features differ from those that were "
+            f"used: {names}. See monitoring.skew for examples"
+        )
+
+
 @flow(name="skew", flow_run_name="skew-{model}", log_prints=False)
 def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceipt:
     """Check that features are the same however they are found: in the lake, from the text, in the online store.
@@ -25,22 +37,19 @@ def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceip
         Logged rows of the newest scoring runs that are looked at.
     now
         Instant of the run; the clock if not given.
+
+    Raises
+    ------
+    SkewFound
+        If any value differs; what differs is in `monitoring.skew`.
     """
     entry = begin("skew", model, now)
     prepare_lake(entry.lake)
     receipt = run_step(entry, lambda: check_skew(entry.lake, model, run_id=entry.run_id, now=entry.now, rows=rows))
     tell(entry, build_report(receipt))
-    return receipt
-
-
-def check_agreement(receipt: SkewReceipt) -> None:
-    """Raise `Refused` if any value differs: a command then ends with exit code 3."""
     if receipt.differing:
-        names = ", ".join(f"{check.feature} ({check.path})" for check in receipt.differing[:5])
-        raise Refused(
-            f"{receipt.model}: {len(receipt.differing)} of {len(receipt.checks)} checks differ: {names}. "
-            "The features that a model is served are not those it was judged on; see monitoring.skew"
-        )
+        raise SkewFound(receipt)
+    return receipt
 
 
 def build_report(receipt: SkewReceipt) -> Report:

@@ -5,7 +5,10 @@ with owed as (
     semi join owed_texts on
         comments.comment_id = owed_texts.comment_id
         and comments.text_id = owed_texts.text_id
-    where comments.ingest_seq <= $upto and comments.observed_at >= $texts_from
+    where
+        comments.ingest_seq <= $upto
+        and comments.observed_at >= $texts_from
+        and comments.text is not null -- an expired text keeps the features that it had
 ),
 known_counts as (
     -- Imputed observation times say nothing about when a count was reached: it would leak the future.

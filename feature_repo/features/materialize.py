@@ -34,6 +34,7 @@ from feature_repo.tables.features import (
 
 if TYPE_CHECKING:
     import duckdb
+    from pandera.pandas import DataFrameSchema
 
     Build = Callable[["duckdb.DuckDBPyConnection", Literals], str]
 
@@ -130,16 +131,18 @@ def rebuild_features(
         return
     bounds = Owed(0, read_materialized_version(connection), until, until).write()
     _prepare(connection, bounds)
-    query = comments.build_anew(connection, comment_ids, bounds)
-    _replace(connection, str(COMMENT_FEATURES.name), "comment_id", comment_ids, query)
-    query = windows.build_anew(connection, channel_ids, bounds)
-    _replace(connection, str(CHANNEL_FEATURES.name), "channel_id", channel_ids, query)
+    # Rows without tokens are of expired texts: they cannot be computed anew, and stay.
+    _delete(connection, COMMENT_FEATURES, comment_ids, only="token_ids_v1 is not null")
+    _insert(connection, COMMENT_FEATURES, comments.build_anew(connection, comment_ids, bounds))
+    # Windows go on from the rows that are there: hence none are left before they are computed.
+    _delete(connection, CHANNEL_FEATURES, channel_ids)
+    _insert(connection, CHANNEL_FEATURES, windows.build_anew(connection, channel_ids, bounds))
+    _delete(connection, CHANNEL_LABELS, channel_ids)
     connection.execute(
         "create or replace temporary table labelled_channels as select unnest($ids::varchar[]) as channel_id",
         {"ids": list(channel_ids)},
     )
-    query = build_statement("channel_labels", bounds)
-    _replace(connection, str(CHANNEL_LABELS.name), "channel_id", channel_ids, query)
+    _insert(connection, CHANNEL_LABELS, build_statement("channel_labels", bounds))
 
 
 def _read_owed(connection: "duckdb.DuckDBPyConnection", now: datetime) -> Owed:
@@ -204,10 +207,16 @@ _STAGES: Final[dict[str, "Build"]] = {
 }
 
 
-def _replace(connection: "duckdb.DuckDBPyConnection", table: str, key: str, ids: Sequence[str], query: str) -> None:
-    name, column = quote_name(table), quote_name(key)
-    connection.execute(f"delete from {name} where list_contains($ids, {column})", {"ids": list(ids)})  # noqa: S608 - our names
-    connection.execute(f"insert into {name} by name {query}")
+def _delete(
+    connection: "duckdb.DuckDBPyConnection", table: "DataFrameSchema", ids: Sequence[str], *, only: str = "true"
+) -> None:
+    """Delete the rows whose first key column is among some ids."""
+    name, key = quote_name(str(table.name)), quote_name(table.unique[0])
+    connection.execute(f"delete from {name} where list_contains($ids, {key}) and {only}", {"ids": list(ids)})  # noqa: S608 - our names
+
+
+def _insert(connection: "duckdb.DuckDBPyConnection", table: "DataFrameSchema", query: str) -> None:
+    connection.execute(f"insert into {quote_name(str(table.name))} by name {query}")
 
 
 def _build_run(receipt: MaterializeReceipt, now: datetime) -> Run:

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.benchmarks.retrieval_sides import Bench, read_tightest_ttl, read_true_sums, write_data
@@ -32,6 +31,8 @@ ROOT = Path(__file__).parents[2]
 UNBOUNDED = timedelta(0)
 MOST_SECONDS = 600
 MOST_GB = 10
+NUMBERS = ("seconds", "cpu_seconds", "peak_mb")
+OURS = "scorelake"
 
 
 @dataclass(frozen=True)
@@ -79,36 +80,31 @@ def _read_memory(process: psutil.Process) -> float:
         return 0.0
 
 
-def measure(bench: Bench, side: str, rows: int, ttl: timedelta, *, repeats: int) -> Measured:
-    """The median of some retrievals; of one, if it is stopped."""
-    found: list[Measured] = []
-    for _ in range(repeats):
-        found.append(Measured(**run(bench, side, rows, ttl)))
-        if found[-1].stopped:
-            return found[-1]
-    return Measured(*(statistics.median(getattr(one, name) for one in found) for name in _NUMBERS))
-
-
-_NUMBERS = ("seconds", "cpu_seconds", "peak_mb")
-
-
-def compare(bench: Bench, rows: int, *, repeats: int) -> list[tuple[str, Measured]]:
-    """Both sides for some rows, each result of Feast's compared with ours."""
+def compare(bench: Bench, rows: int, *, repeats: int) -> dict[str, Measured]:
+    """Both sides for some rows, in turn; each result of Feast's is compared with ours."""
     tightest = read_tightest_ttl(bench, rows)
-    ours = measure(bench, "ours", rows, UNBOUNDED, repeats=repeats)
-    expected = pq.read_table(bench.folder / "result-ours.parquet")
-    assert expected.num_rows == rows
-    found = [("scorelake", ours)]
-    for ttl, name, times in ((tightest, f"Feast, ttl {tightest}", repeats), (UNBOUNDED, "Feast, no ttl", 1)):
-        theirs = measure(bench, "feast", rows, ttl, repeats=times)
-        found.append((name, theirs))
-        if not theirs.stopped:
-            assert_equal(expected, pq.read_table(bench.folder / "result-feast.parquet"))
-    return found
+    found: dict[str, list[Measured]] = {OURS: [], f"Feast, ttl {tightest}": [], "Feast, no ttl": []}
+    for repeat in range(repeats):
+        for name, side, ttl in zip(found, ("ours", "feast", "feast"), (UNBOUNDED, tightest, UNBOUNDED), strict=True):
+            if repeat and name == "Feast, no ttl":
+                continue  # minutes, and far from the others
+            found[name].append(Measured(**run(bench, side, rows, ttl)))
+            if side == "feast" and not found[name][-1].stopped:
+                assert_equal(bench, rows)
+    return {name: find_median(measured) for name, measured in found.items()}
 
 
-def assert_equal(ours: pa.Table, theirs: pa.Table) -> None:
+def find_median(measured: Sequence[Measured]) -> Measured:
+    """The median of each number; the first that was stopped, if any was."""
+    if stopped := [one for one in measured if one.stopped]:
+        return stopped[0]
+    return Measured(*(statistics.median(getattr(one, name) for one in measured) for name in NUMBERS))
+
+
+def assert_equal(bench: Bench, rows: int) -> None:
+    ours, theirs = (pq.read_table(bench.folder / f"result-{side}.parquet") for side in ("ours", "feast"))
     assert ours.column_names == theirs.column_names
+    assert ours.num_rows == theirs.num_rows == rows
     different = [name for name in ours.column_names if ours[name].combine_chunks() != theirs[name].combine_chunks()]
     assert not different, f"the sides found different values of {different}"
 
@@ -121,8 +117,8 @@ def measure_stream(bench: Bench, rows: int, *, repeats: int) -> Measured:
         assert receipt["rows"] == rows
         for name, total in receipt["sums"].items():
             assert abs(total - expected[name]) <= 1e-9 * expected[name], f"{name}: {total}, true is {expected[name]}"
-        found.append(receipt)
-    return Measured(*(statistics.median(one[name] for one in found) for name in _NUMBERS))
+        found.append(Measured(**{name: receipt[name] for name in NUMBERS}))
+    return find_median(found)
 
 
 def show(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -160,7 +156,7 @@ def main() -> None:
         for rows in arguments.rows:
             found = compare(bench, rows, repeats=arguments.repeats)
             columns = (f"{rows:,} comments", "seconds", "µs per row", "CPU seconds", "peak MB", "times ours")
-            show(columns, [_describe(name, rows, one, found[0][1]) for name, one in found])
+            show(columns, [_describe(name, rows, one, found[OURS]) for name, one in found.items()])
         streams = {rows: measure_stream(bench, rows, repeats=arguments.repeats) for rows in arguments.large}
         first = streams[arguments.large[0]]
         columns = ("scorelake, streamed", "seconds", "µs per row", "CPU seconds", "peak MB", "times the first")

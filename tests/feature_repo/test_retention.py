@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from feature_repo.errors import BadData
-from feature_repo.features.materialize import materialize_features
-from feature_repo.lake import Lake, read_lake, write_lake
+from feature_repo.features.materialize import materialize_features, rebuild_features
+from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
+from feature_repo.ledger import Run, append_run
 from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
 from feature_repo.sources.quarantine import list_quarantine, replay_batch
@@ -20,7 +21,13 @@ FEATURES = "select * exclude (token_ids_v1) from features.comment_features order
 TOKENS = "select comment_id, token_ids_v1 from features.comment_features order by all"
 
 
-def see(lake: Lake, *rows: tuple[str, str, float | None], run_id: str, source: str = "youtube") -> IngestReceipt:
+def see(
+    lake: Lake,
+    *rows: tuple[str, str, float | None],
+    run_id: str,
+    source: str = "youtube",
+    published_at: str = "2026-01-01T00:00:00Z",
+) -> IngestReceipt:
     """Ingest comments: id, text, and days ago that the source says to have seen it, or None if it does not say."""
     path = lake.home / "rows.csv"
     with path.open("w", newline="") as file:
@@ -28,7 +35,7 @@ def see(lake: Lake, *rows: tuple[str, str, float | None], run_id: str, source: s
         writer.writerow(("comment_id", "text", "published_at", "observed_at", "channel_id"))
         for name, text, days in rows:
             seen = None if days is None else (NOW - timedelta(days=days)).isoformat()
-            writer.writerow((name, text, "2026-01-01T00:00:00Z", seen, "ch"))
+            writer.writerow((name, text, published_at, seen, "ch"))
     request = IngestRequest("comments", (path,), read_mapping(), source, run_id, NOW, b"key", bad_row_share_limit=0.9)
     return ingest_files(lake, request)
 
@@ -56,6 +63,7 @@ def test_a_text_expires_when_its_source_has_not_shown_it_for_so_long(lake: Lake)
         ("almost", "kept", 29.9),
         ("seen again", "kept", 60),
         ("seen by others", "gone", 60),
+        ("seen by both", "kept", 60),
         ("edited", "gone", 60),
         ("twice in a batch", "kept", 60),
         ("twice in a batch", "kept", 5),
@@ -64,7 +72,8 @@ def test_a_text_expires_when_its_source_has_not_shown_it_for_so_long(lake: Lake)
     see(lake, ("untold", "gone", None), run_id="b2")  # stands for its publication, which is long ago
     see(lake, ("archived", "kept", 90), run_id="b3", source="archive")
     see(lake, ("seen again", "kept", 10), ("edited", "edited", 10), run_id="b4")
-    see(lake, ("seen by others", "gone", 10), run_id="b5", source="archive")
+    see(lake, ("seen by others", "gone", 10), ("seen by both", "kept", 5), run_id="b5", source="archive")
+    see(lake, ("seen by both", "kept", 10), run_id="b6")
     receipt = expire(lake)
     assert read_texts(lake) == [
         ("almost", "kept"),
@@ -74,6 +83,7 @@ def test_a_text_expires_when_its_source_has_not_shown_it_for_so_long(lake: Lake)
         ("just", None),
         ("long ago", None),
         ("seen again", "kept"),
+        ("seen by both", "kept"),
         ("seen by others", None),
         ("twice in a batch", "kept"),
         ("untold", None),
@@ -136,7 +146,7 @@ def test_a_text_that_is_shown_again_comes_back_with_its_tokens(lake: Lake) -> No
 def test_what_is_no_new_observation_brings_nothing_back(lake: Lake, days: float | None, source: str) -> None:
     see(lake, ("a", "some words", 90), run_id="b1")
     expire(lake)
-    assert see(lake, ("a", "some words", days), run_id="b2", source=source).data_version == 1
+    assert see(lake, ("a", "some words", days), run_id="b2", source=source, published_at="").data_version == 1
     assert read_texts(lake) == [("a", None)]
 
 
@@ -191,3 +201,25 @@ def test_expiry_twice_changes_nothing(lake: Lake) -> None:
     expire(lake)
     again = expire(lake, "again")
     assert (again.texts, again.token_rows, again.payloads, again.sightings) == (0, 0, 0, 0)
+
+
+def test_what_becomes_known_later_leaves_the_features_of_an_expired_text_as_they_were(lake: Lake) -> None:
+    see(lake, ("a", "SOME words", 90), ("b", "other words", 90), ("b", "edited", 1), run_id="b1")
+    materialize_features(lake, run_id="m1", now=NOW)
+    expire(lake)
+    with write_lake(lake, purpose="late counts") as connection:
+        connection.execute(
+            "insert into raw.comment_counts select unnest(['a', 'b']), ?, false, 7, null, 'youtube', 'b2', 2",
+            [NOW - timedelta(days=91)],
+        )
+        append_run(connection, Run("b2", "ingest", NOW, NOW, data_version=2))
+    materialize_features(lake, run_id="m2", now=NOW)
+    rows = (
+        "select distinct comment_id, text_chars, first_like_count, token_ids_v1 is null "
+        "from features.comment_features order by all"
+    )
+    expired = [("a", 10, None, True), ("b", 11, None, True)]
+    assert query(lake, rows) == [expired[0], ("b", 6, 7, False), ("b", 6, None, False), expired[1]]
+    with write_lake(lake, purpose="a revert") as connection:
+        run_transaction(connection, lambda inside: rebuild_features(inside, channel_ids=["ch"], comment_ids=["a", "b"]))
+    assert query(lake, rows) == [expired[0], ("b", 6, 7, False), expired[1]]

@@ -91,7 +91,8 @@ def test_every_deployment_is_registered_scheduled_and_the_score_one_runs(
     assert registered == {
         "ingest/hourly", "materialize/hourly", "expire/daily",
         *(f"{flow}/{model}-{how_often}"
-          for flow, how_often in (("score", "hourly"), ("train", "weekly"), ("evaluate", "daily"), ("monitor", "daily"))
+          for flow, how_often in (("score", "hourly"), ("train", "weekly"), ("evaluate", "daily"), ("monitor", "daily"),
+                                  ("skew", "daily"))
           for model in ("sentiment", "spam")),
     }  # fmt: skip
     wait_for("the scheduling of every deployment", lambda: read_scheduled(api) == {it["id"] for it in deployments})
