@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, quote_name, read_lake, run_transaction, write_lake
-from feature_repo.ledger import Run, append_run, read_materialized_version
+from feature_repo.ledger import Run, append_run, read_materialized_version, read_reverted_version
 from feature_repo.retrieval import open_store, read_service, translate_errors
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def fill_online(lake: Lake, *, run_id: str, now: datetime) -> OnlineReceipt:
     with read_lake(lake) as connection:
         data_version, before = read_materialized_version(connection), read_online_state(connection)
         end_at = max(now, before.filled_at) if before else now
+        if before and read_reverted_version(connection) > before.data_version:
+            before = None  # what was computed anew bears old numbers
         earliest = [_read_earliest(connection, table, before, end_at) for table in tables]
     start_at = min((found for found in earliest if found), default=None)
     if start_at is not None:

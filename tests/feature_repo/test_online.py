@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
 
-from feature_repo.features.materialize import materialize_features
+from feature_repo.features.materialize import materialize_features, rebuild_features
 from feature_repo.lake import Lake, read_lake
 from feature_repo.online import OnlineState, fill_online, read_online, read_online_state
 from feature_repo.retrieval import apply_definitions
+from feature_repo.sources.revert import RevertReceipt, revert_batch
 from tests.feature_repo.raw_rows import START, add_batch
 
 HOUR = timedelta(hours=1)
@@ -23,15 +25,16 @@ def served(request: pytest.FixtureRequest, lake: Lake) -> Iterator[Lake]:
     """A lake with definitions applied, and the online store in a file or on Redis."""
     if request.param == "redis":
         if not REDIS:
-            pytest.skip("no Redis: set SCORELAKE_TEST_REDIS to host:port,db=N")
-        lake = replace(lake, redis=REDIS)
+            pytest.skip("SCORELAKE_TEST_REDIS names no Redis (host:port)")
+        # Workers run beside each other: each has a database of its own.
+        number = 8 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+        lake = replace(lake, redis=f"{REDIS},db={number}")
     apply_definitions(lake)
     yield lake
     if lake.redis:
         import redis  # noqa: PLC0415 - of the optional extra
 
-        host, port = lake.redis.split(",")[0].split(":")
-        number = int(lake.redis.rpartition("db=")[2])
+        host, port = str(REDIS).split(":")
         redis.Redis(host, int(port), db=number).flushdb()
 
 
@@ -100,3 +103,18 @@ def test_a_clock_that_was_set_back_does_not_set_the_store_back(served: Lake) -> 
     add_batch(served, comments=[{"comment_id": "b", "published_at": START + 29 * HOUR}])
     refresh(served, START + 10 * HOUR)
     assert read(served, START)["comment_count_1d"] == 1
+
+
+def test_after_a_batch_was_taken_back_all_is_filled_anew(lake: Lake) -> None:
+    apply_definitions(lake)
+    add_batch(lake, comments=[{"comment_id": "a"}])
+    add_batch(lake, comments=[{"comment_id": "wrong"}])
+    refresh(lake, START + HOUR)
+    assert read(lake, START)["comment_count_1d"] == 2
+
+    def rebuild(connection: duckdb.DuckDBPyConnection, receipt: RevertReceipt) -> None:
+        rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
+
+    revert_batch(lake, "b2", run_id="revert", now=START, within=rebuild)
+    assert refresh(lake, START + 2 * HOUR) == START
+    assert read(lake, START)["comment_count_1d"] == 1

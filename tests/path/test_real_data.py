@@ -92,6 +92,13 @@ def test_sentiment_and_spam_share_one_lake(home: Path) -> None:
 
     check_each_text_is_scored_once(home)
     check_same_texts_stay_several(home, comments)
+    check_features_are_found_again(home)
+
+
+def check_features_are_found_again(home: Path) -> None:
+    """As used, in the lake, from the text and online: the skew check ends with exit code 0."""
+    found = scorelake(home, "skew", "sentiment", "--rows", "100")
+    assert {check["path"] for check in found["checks"]} == {"lake", "text", "online"}
 
 
 def check_each_text_is_scored_once(home: Path) -> None:
