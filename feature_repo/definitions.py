@@ -4,6 +4,7 @@ Feast imports this module by its path, so it holds definitions and nothing else;
 folder is named in `.feastignore`. Which columns there are, and what they mean, is said in `contracts`.
 """
 
+import re
 from datetime import timedelta
 from typing import Final
 
@@ -28,6 +29,26 @@ OWNER: Final = "scorelake"
 _BOOKKEEPING: Final = frozenset({"newest_leaves_at"})
 
 
+_UNITS: Final = {
+    "_chars": "characters",
+    "_count": "count",
+    "_share": "share, 0 to 1",
+    "_ids": "hashed tokens",
+    "_id": "identifier",
+    "is_": "yes or no",
+}
+
+
+def read_unit(name: str) -> str:
+    """The unit of a feature, by the grammar of its name: the suffix before a window or a version, or the prefix.
+
+    >>> read_unit("capital_share_7d"), read_unit("token_ids_v1"), read_unit("is_reply")
+    ('share, 0 to 1', 'hashed tokens', 'yes or no')
+    """
+    stem = re.sub(r"_(\d+d|v\d+)$", "", name)
+    return next(unit for part, unit in _UNITS.items() if stem.endswith(part) or stem.startswith(part))
+
+
 def build_view(
     table: DataFrameSchema, entities: list[Entity], *, ttl: timedelta, age: str | None = None, is_online: bool = True
 ) -> FeatureView:
@@ -43,7 +64,8 @@ def build_view(
     description = str(table.description)
     source = DuckLakeSource(table=str(table.name), age_column=age, description=description, owner=OWNER)
     placing = {source.timestamp_field, source.created_timestamp_column, source.version_column, *_BOOKKEEPING}
-    ages = [Field(name=age, dtype=Float64, description="Hours since the values were observed.")] if age else []
+    said = "Hours since the values were observed."
+    ages = [Field(name=age, dtype=Float64, description=said, tags={"unit": "hours"})] if age else []
     return FeatureView(
         name=str(table.name).split(".")[1],
         entities=entities,
@@ -53,6 +75,7 @@ def build_view(
                 name=name,
                 dtype=from_value_type(read_value_type(sql_type)),
                 description=str(table.columns[name].description),
+                tags={"unit": read_unit(name)},
             )
             for name, sql_type in read_sql_types(table).items()
             if name not in placing

@@ -92,6 +92,20 @@ def test_statistics_come_with_their_age(view: FeatureView, table: DataFrameSchem
     assert (names[-1], view.features[-1].dtype) == (f"{key}_statistics_age_hours", Float64)
 
 
+def test_every_feature_tells_its_unit() -> None:
+    views = (value for value in vars(definitions).values() if isinstance(value, FeatureView))
+    units = {feature.name: feature.tags["unit"] for view in views for feature in view.features}
+    examples = {
+        "text_chars": "characters",
+        "comment_count_7d": "count",
+        "negative_label_share": "share, 0 to 1",
+        "video_statistics_age_hours": "hours",
+        "is_reply": "yes or no",
+        "token_ids_v1": "hashed tokens",
+    }
+    assert {name: units[name] for name in examples} == examples
+
+
 def _features(service: str) -> dict[str, list[str]]:
     projections = getattr(definitions, service).feature_view_projections
     return {one.name: [feature.name for feature in one.features] for one in projections}
