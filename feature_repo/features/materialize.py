@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from feature_repo.errors import Unavailable
 from feature_repo.features import comments, windows
-from feature_repo.features.statements import Literals, build_statement, copy_rows, create_table, write_instant
+from feature_repo.features.statements import (
+    Literals,
+    build_statement,
+    copy_rows,
+    create_table,
+    has_rows,
+    write_instant,
+)
 from feature_repo.lake import Lake, quote_name, quote_text, read_lake, write_lake
 from feature_repo.ledger import (
     Run,
@@ -194,7 +201,9 @@ def _show_comment_features(connection: "duckdb.DuckDBPyConnection", staged: Path
 
 def _build_labels(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
     create_table(connection, "labelled_channels", build_statement("labelled_channels", bounds))
-    return build_statement("channel_labels", bounds)
+    query = build_statement("channel_labels", bounds)
+    # Most hours bring no label, and then no comment need be looked for.
+    return query if has_rows(connection, "labelled_channels") else f"{query} limit 0"
 
 
 # In the order in which they are computed: the windows rest on the features of the comments.

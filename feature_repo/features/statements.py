@@ -54,6 +54,11 @@ def create_table(connection: "duckdb.DuckDBPyConnection", name: str, query: str)
     connection.execute(f"create or replace temporary table {name} as {query}")
 
 
+def has_rows(connection: "duckdb.DuckDBPyConnection", table: str, where: str = "true") -> bool:
+    """Whether a table of ours has a row of which a condition of ours holds."""
+    return connection.execute(f"select 1 from {table} where {where} limit 1").fetchone() is not None  # noqa: S608
+
+
 def copy_rows(connection: "duckdb.DuckDBPyConnection", query: str, file: Path) -> int:
     """Write the result of a query into a Parquet file (zstd); returns its rows."""
     done = connection.execute(f"copy ({query}) to {quote_text(str(file))} (format parquet, compression zstd)")

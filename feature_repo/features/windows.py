@@ -6,7 +6,14 @@ What a window holds stands in `channel_windows.sql`, when a comment is in it in 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.features.statements import Literals, build_statement, create_table, read_instants, write_instant
+from feature_repo.features.statements import (
+    Literals,
+    build_statement,
+    create_table,
+    has_rows,
+    read_instants,
+    write_instant,
+)
 from feature_repo.tables.features import CHANNEL_FEATURES, WINDOW_DAYS
 
 if TYPE_CHECKING:
@@ -61,12 +68,12 @@ def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> s
     hours = build_statement("window_hours", bounds | counts, pivot=_build_pivot(), moving_days=days)
     create_table(connection, "window_hours", hours)
     silent = build_statement("silent_hours", bounds)
-    create_table(connection, "silent_hours", silent if _has_silent(connection) else f"{silent} limit 0")
+    create_table(
+        connection,
+        "silent_hours",
+        silent if has_rows(connection, "window_hours", "not is_there") else f"{silent} limit 0",
+    )
     return build_statement("channel_windows", bounds, columns=_build_columns())
-
-
-def _has_silent(connection: "duckdb.DuckDBPyConnection") -> bool:
-    return connection.execute("select 1 from window_hours where not is_there limit 1").fetchone() is not None
 
 
 def _build_moving_days(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:

@@ -34,5 +34,5 @@ def test_features_come_with_meaning_users_freshness_and_null_shares(lake: Lake) 
 
 
 def test_without_definitions_it_says_what_to_do(lake: Lake) -> None:
-    with pytest.raises(Unavailable, match="no feature registry at .*; run `scorelake apply`"):
+    with pytest.raises(Unavailable, match=r"no feature registry at .*; run `scorelake apply`"):
         read_catalog(lake)

@@ -82,10 +82,10 @@ def test_a_reply_that_was_seen_later_moves_nobody(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "is_imputed", "likes"), [(0, False, 7), (-10, False, 7), (1, False, None), (0, True, None)]
+    ("minutes", "told", "likes"), [(0, "told", 7), (-10, "told", 7), (1, "told", None), (0, "imputed", None)]
 )
 def test_likes_count_if_they_were_known_when_the_text_was_first_seen(
-    lake: Lake, minutes: int, is_imputed: bool, likes: int | None
+    lake: Lake, minutes: int, told: str, likes: int | None
 ) -> None:
     add_batch(lake, comments=[reply("a", -10, observed_at=START)])
     materialize(lake)
@@ -93,7 +93,7 @@ def test_likes_count_if_they_were_known_when_the_text_was_first_seen(
         "comment_id": "a",
         "observed_at": START + minutes * MINUTE,
         "like_count": 7,
-        "is_observed_at_imputed": is_imputed,
+        "is_observed_at_imputed": told == "imputed",
     }
     add_batch(lake, counts=[count])
     materialize(lake, "again")
