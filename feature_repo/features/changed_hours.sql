@@ -12,12 +12,10 @@ with came as (
 recounted as (
     select
         texts.channel_id,
-        greatest(
-            texts.enters_at, time_bucket(interval 1 hour, counts.observed_at + interval '3599.999999' second)
-        ) as from_at,
-        texts.leaves_30d_at as to_at
+        ceil_hour(greatest(texts.published_at, texts.observed_at, counts.observed_at)) as from_at,
+        ceil_hour(texts.published_at + interval 30 day) as to_at
     from raw.comment_counts as counts
-    inner join placed_texts as texts on counts.comment_id = texts.comment_id -- many to many
+    inner join resolved_texts as texts on counts.comment_id = texts.comment_id -- many to many
     where
         counts.ingest_seq > $above
         and counts.ingest_seq <= $upto
@@ -26,20 +24,25 @@ recounted as (
 ),
 passed as (
     select channel_id
-    from placed_texts
+    from resolved_texts
     where
-        (published_at > $since - interval '30 day 1 hour' and published_at <= $until - interval 30 day)
-        or (published_at > $since - interval '7 day 1 hour' and published_at <= $until - interval 7 day)
-        or (published_at > $since - interval '1 day 1 hour' and published_at <= $until - interval 1 day)
-        or (published_at > $since - interval 1 hour and published_at <= $until)
+        -- the whole month first: by this alone files are left out
+        published_at > $since - interval '30 day 1 hour'
+        and published_at <= $until
+        and (
+            published_at <= $until - interval 30 day
+            or (published_at > $since - interval '7 day 1 hour' and published_at <= $until - interval 7 day)
+            or (published_at > $since - interval '1 day 1 hour' and published_at <= $until - interval 1 day)
+            or published_at > $since - interval 1 hour
+        )
     union all
     select channel_id
-    from placed_texts
+    from resolved_texts
     where observed_at > $since - interval 1 hour and observed_at <= $until
     union all
     select texts.channel_id
     from raw.comment_counts as counts
-    inner join placed_texts as texts on counts.comment_id = texts.comment_id -- many to many
+    inner join resolved_texts as texts on counts.comment_id = texts.comment_id -- many to many
     where
         counts.observed_at > $since - interval 1 hour
         and counts.observed_at <= $until

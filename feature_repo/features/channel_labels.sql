@@ -18,8 +18,8 @@ texts as (
         *,
         min(observed_at) over (partition by comment_id) as first_observed_at,
         min(resolved_seq) over (partition by comment_id) as first_seq
-    from placed_texts
-    semi join verdicts on placed_texts.comment_id = verdicts.comment_id
+    from resolved_texts
+    semi join verdicts on resolved_texts.comment_id = verdicts.comment_id
 ),
 -- a channel that a comment was in before its video was known: nothing counts there, and that is news
 everywhere as (

@@ -88,3 +88,5 @@ select
     token_ids_v1,
     ingest_seq
 from ($text_features)
+-- so that files can be left out by their instants
+order by event_timestamp

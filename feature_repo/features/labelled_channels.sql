@@ -15,11 +15,11 @@ with concerned as (
     where comments.ingest_seq <= $above
 )
 select distinct channel_id
-from placed_texts
-semi join concerned on placed_texts.comment_id = concerned.comment_id
+from resolved_texts
+semi join concerned on resolved_texts.comment_id = concerned.comment_id
 where channel_id is not null
 union
 select distinct former_channel_id
-from placed_texts
-semi join concerned on placed_texts.comment_id = concerned.comment_id
+from resolved_texts
+semi join concerned on resolved_texts.comment_id = concerned.comment_id
 where former_channel_id is not null

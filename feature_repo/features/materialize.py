@@ -20,6 +20,7 @@ from feature_repo.features.statements import (
     copy_rows,
     create_table,
     has_rows,
+    read_statement,
     write_instant,
 )
 from feature_repo.lake import Lake, quote_name, quote_text, read_lake, write_lake
@@ -183,8 +184,11 @@ def _stage(staging: Path, table: str) -> Path:
 
 def _prepare(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> None:
     """Show the texts with their channels and hours, and the comment features there are."""
+    connection.execute(read_statement("ceil_hour"))
     videos = build_statement("resolved_videos", bounds)
-    placed = build_statement("placed_texts", bounds, resolved_videos=videos)
+    resolved = build_statement("resolved_texts", bounds, resolved_videos=videos)
+    connection.execute(f"create or replace temporary view resolved_texts as {resolved}")
+    placed = build_statement("placed_texts", {}, texts="from resolved_texts")
     connection.execute(f"create or replace temporary view placed_texts as {placed}")
     create_table(connection, "moved_videos", build_statement("moved_videos", bounds, resolved_videos=videos))
     _show_comment_features(connection)

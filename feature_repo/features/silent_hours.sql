@@ -23,7 +23,7 @@ silent_batches as (
     select
         silent_texts.channel_id,
         greatest(
-            silent_texts.enters_at, time_bucket(interval 1 hour, counts.observed_at + interval '3599.999999' second)
+            silent_texts.enters_at, ceil_hour(counts.observed_at)
         ),
         silent_texts.leaves_30d_at,
         counts.ingest_seq

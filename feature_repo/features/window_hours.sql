@@ -86,7 +86,7 @@ counted as (
             counts.observed_at,
             coalesce(counts.like_count, 0) as like_count,
             counts.ingest_seq,
-            time_bucket(interval 1 hour, counts.observed_at + interval '3599.999999' second) as known_at
+            ceil_hour(counts.observed_at) as known_at
         from raw.comment_counts as counts
         semi join comments on counts.comment_id = comments.comment_id
         where not counts.is_observed_at_imputed and counts.ingest_seq <= $upto and counts.observed_at >= $counts_from
@@ -140,23 +140,29 @@ changes as (
 ),
 hourly as (
     select
-        changes.channel_id,
-        changed_ranges.from_at as range_from,
-        changes.hour_at,
-        changes.days,
-        sum(changes.comments) as comments,
-        sum(changes.authors) as authors,
-        sum(changes.likes) as likes,
-        sum(changes.replies) as replies,
-        sum(changes.capitals) as capitals,
-        sum(changes.urls) as urls
+        channel_id,
+        hour_at,
+        days,
+        sum(comments) as comments,
+        sum(authors) as authors,
+        sum(likes) as likes,
+        sum(replies) as replies,
+        sum(capitals) as capitals,
+        sum(urls) as urls
     from changes
-    -- many changes to at most one stretch each
+    where hour_at between $hours_from and $hours_to
+    group by channel_id, hour_at, days
+),
+ranged as (
+    select
+        hourly.*,
+        changed_ranges.from_at as range_from
+    from hourly
+    -- many hours to at most one stretch each
     asof inner join changed_ranges
-        on changes.channel_id = changed_ranges.channel_id
-        and changes.hour_at >= changed_ranges.from_at
-    where changes.hour_at between $hours_from and $hours_to and changes.hour_at <= changed_ranges.to_at
-    group by all
+        on hourly.channel_id = changed_ranges.channel_id
+        and hourly.hour_at >= changed_ranges.from_at
+    where hourly.hour_at <= changed_ranges.to_at
 ),
 changed as (
     select
@@ -164,7 +170,7 @@ changed as (
         range_from,
         hour_at,
 $pivot
-    from hourly
+    from ranged
     group by channel_id, range_from, hour_at
     window hours as (partition by channel_id, range_from order by hour_at)
 ),

@@ -6,7 +6,7 @@ with concerned as (
         comment_id,
         channel_id,
         author_id
-    from placed_texts
+    from resolved_texts
     -- by the columns as they are stored, which leaves files out, and not by the hours made of them
     where
         published_at > $published_from
@@ -41,18 +41,18 @@ wanted as (
         and observed_at > $hours_from - interval 1 hour
         and observed_at <= $hours_to
     union
-    select placed_texts.comment_id
-    from placed_texts
+    select resolved_texts.comment_id
+    from resolved_texts
     semi join concerned
-        on placed_texts.channel_id = concerned.channel_id
-        and placed_texts.author_id = concerned.author_id
-    where placed_texts.published_at > $published_from and placed_texts.published_at <= $hours_to
+        on resolved_texts.channel_id = concerned.channel_id
+        and resolved_texts.author_id = concerned.author_id
+    where resolved_texts.published_at > $published_from and resolved_texts.published_at <= $hours_to
 )
-select placed_texts.*
-from placed_texts
-semi join wanted on placed_texts.comment_id = wanted.comment_id
+select resolved_texts.*
+from resolved_texts
+semi join wanted on resolved_texts.comment_id = wanted.comment_id
 where
-    placed_texts.published_at > $published_from
-    and placed_texts.published_at <= $hours_to
+    resolved_texts.published_at > $published_from
+    and resolved_texts.published_at <= $hours_to
     -- seen within the month in which it counts
-    and placed_texts.observed_at <= placed_texts.published_at + interval 30 day
+    and resolved_texts.observed_at <= resolved_texts.published_at + interval 30 day

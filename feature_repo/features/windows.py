@@ -59,7 +59,8 @@ def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> s
     )
     bounds = bounds | reach
     create_table(connection, "hours_before", build_statement("hours_before", bounds))
-    create_table(connection, "window_texts", build_statement("window_texts", bounds))
+    texts = build_statement("window_texts", bounds)
+    create_table(connection, "window_texts", build_statement("placed_texts", {}, texts=texts))
     counts = read_instants(
         connection,
         "select coalesce(min(published_at), timestamptz 'infinity') as counts_from from window_texts",
