@@ -106,4 +106,4 @@ def test_statistics_are_those_observed_and_imputed_times_bring_none(lake: Lake) 
         videos = connection.execute(
             "select * exclude (event_timestamp, created_timestamp) from features.video_statistics"
         )
-        assert videos.fetchall() == [("v", 5, 1)]
+        assert videos.fetchall() == [("v", 5, None, None, 1)]
