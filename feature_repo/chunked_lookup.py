@@ -53,7 +53,8 @@ def look_up_chunks(
 ) -> Iterator[pa.RecordBatch]:
     """The columns of the chunks and the features, in batches of at most so many rows; at least one, perhaps empty."""
     for chunk in _read_batches(chunks):
-        tables.register("__chunk", pa.Table.from_batches([chunk]))
+        # DuckDB finds it by its name. Registered in a transaction, every chunk would be kept to the end of that.
+        __chunk = pa.Table.from_batches([chunk])
         for found in _read_batches(tables.execute(lookup.look_up).to_arrow_reader(rows_per_batch)):
             yield _put_beside(chunk, found)
 

@@ -81,8 +81,8 @@ class ChunkedLookup:
     read
         The rows of the spine, run once.
     look_up
-        Run for each chunk of these rows, registered as `__chunk`: the number of the row in its chunk, from 1 on,
-        and the features; one row per row, in order.
+        Run for each chunk of these rows, an Arrow table called `__chunk`: the number of the row in its chunk, from
+        1 on, and the features; one row per row, in order.
     """
 
     read: str
@@ -117,7 +117,7 @@ def build_chunked_lookup(
 ) -> ChunkedLookup:
     """The statements that together find what `build_lookup` finds; its parameters and errors."""
     _check_columns(spine, histories)
-    instant = quote_name(spine.instant)
+    instant = _quote(spine.instant)
     keys = [key for history in histories for key in history.keys.values()]
     needed = {name.lower(): name for name in [*keys, spine.instant]}.values()
     chunk = replace(spine, query=f'select {_write_names(needed)} from "__chunk"')  # noqa: S608 - quoted names
@@ -142,11 +142,11 @@ def build_latest(history: History, *, first: datetime, last: datetime, data_vers
 
     A row that became knowable only after `last` is left out: the result is what a spine at `last` is given.
     """
-    known_at = quote_name(history.event)
+    known_at = _quote(history.event)
     if history.created:
-        known_at = f"coalesce({quote_name(history.created)}, {known_at})"
-    newest_first = [quote_name(history.event), known_at, quote_name(history.version)]
-    age = _write_hours(f"epoch_us({_write_instant(last)}) - epoch_us({quote_name(history.event)})")
+        known_at = f"coalesce({_quote(history.created)}, {known_at})"
+    newest_first = [_quote(history.event), known_at, _quote(history.version)]
+    age = _write_hours(f"epoch_us({_write_instant(last)}) - epoch_us({_quote(history.event)})")
     return (
         f"{_build_rows(history, first=first, last=last, data_version=data_version, age=age)}"
         f" and {known_at} <= {_write_instant(last)}\n"
@@ -158,8 +158,8 @@ def build_latest(history: History, *, first: datetime, last: datetime, data_vers
 def _build_rows(
     history: History, *, first: datetime | None, last: datetime | None, data_version: int | None, age: str
 ) -> str:
-    event = quote_name(history.event)
-    columns = [f"{age} as {quote_name(name)}" if name == history.age else quote_name(name) for name in history.features]
+    event = _quote(history.event)
+    columns = [f"{age} as {_quote(name)}" if name == history.age else _quote(name) for name in history.features]
     times = [history.event, *([history.created] if history.created else [])]
     conditions = [
         f"{event} >= {_write_instant(first)}" if first else "true",
@@ -167,7 +167,7 @@ def _build_rows(
         _build_state(history, data_version),
     ]
     return (
-        f"select {', '.join([*map(quote_name, history.keys), *columns, *map(quote_name, times)])}\n"
+        f"select {', '.join([*map(_quote, history.keys), *columns, *map(_quote, times)])}\n"
         f"from {_write_source(history)}\n"
         f"where {' and '.join(conditions)}"
     )
@@ -176,44 +176,58 @@ def _build_rows(
 def _build_lookup(
     spine: Spine, shown: Iterable[str], histories: Sequence[History], *, data_version: int | None, is_cut_off: bool
 ) -> str:
-    columns = [f'"__spine".{quote_name(column)}' for column in shown]
+    columns = [f'"__spine".{_quote(column)}' for column in shown]
     columns += [column for history in histories for column in _build_columns(history, spine)]
-    joins = [_build_join(history, spine, data_version=data_version, is_cut_off=is_cut_off) for history in histories]
+    key_sets = list(dict.fromkeys(tuple(history.keys.values()) for history in histories))
+    numbers = [key_sets.index(tuple(history.keys.values())) for history in histories]
+    joins = [
+        _build_join(history, spine, number, data_version=data_version, is_cut_off=is_cut_off)
+        for history, number in zip(histories, numbers, strict=True)
+    ]
     return _read_template("point_in_time.sql").format(
         spine=_write_query(spine),
-        instant=quote_name(spine.instant),
+        instant=_quote(spine.instant),
+        keys="".join(f",\n{_build_keys(number, keys)}" for number, keys in enumerate(key_sets)),
         columns=",\n    ".join(columns),
-        joins="\n".join(joins),
+        joins="\n".join([*(_join_keys(number, keys) for number, keys in enumerate(key_sets)), *joins]),
     )
 
 
-def _build_join(history: History, spine: Spine, *, data_version: int | None, is_cut_off: bool) -> str:
-    name = quote_name(history.name)
-    keys = [(quote_name(inside), quote_name(outside)) for inside, outside in history.keys.items()]
+def _build_keys(number: int, keys: Sequence[str]) -> str:
+    columns = [f'{_quote(key)} as "__key_{place}"' for place, key in enumerate(keys)]
+    return _read_template("point_in_time_keys.sql").format(number=number, keys=", ".join(columns) or 'true as "__all"')
+
+
+def _join_keys(number: int, keys: Sequence[str]) -> str:
+    pairs = [f'"__keys_{number}"."__key_{place}" = "__spine".{_quote(key)}' for place, key in enumerate(keys)]
+    return f'left join "__keys_{number}" on {" and ".join(pairs) or "true"} -- many to one'
+
+
+def _build_join(history: History, spine: Spine, number: int, *, data_version: int | None, is_cut_off: bool) -> str:
+    pairs = [f'source.{_quote(key)} = numbered."__key_{place}"' for place, key in enumerate(history.keys)]
     return _read_template("point_in_time_join.sql").format(
-        name=name,
+        name=_quote(history.name),
         source=_write_source(history),
-        columns="".join(f"{quote_name(name)},\n                " for name in [*history.keys, *history.stored]),
-        event=quote_name(history.event),
-        created=quote_name(history.created) if history.created else "null",
-        version=quote_name(history.version),
+        columns="".join(f"{_quote(name)},\n                " for name in history.stored),
+        event=_quote(history.event),
+        created=_quote(history.created) if history.created else "null",
+        version=_quote(history.version),
         visible='greatest("__event", "__created")' if is_cut_off else '"__event"',
         state=_build_state(history, data_version),
-        semi=" and ".join(f'source.{inside} = "__spine".{outside}' for inside, outside in keys) or "true",
-        keys=_write_names(history.keys) or "true",
-        join="\n    and ".join(f'{name}.{inside} = "__spine".{outside}' for inside, outside in keys) or "true",
-        instant=quote_name(spine.instant),
+        number=number,
+        keys=" and ".join(pairs) or "true",
+        instant=_quote(spine.instant),
     )
 
 
 def _build_columns(history: History, spine: Spine) -> Iterator[str]:
-    name = quote_name(history.name)
-    age = f'epoch_us("__spine".{quote_name(spine.instant)}) - epoch_us({name}."__event")'
+    name = _quote(history.name)
+    age = f'epoch_us("__spine".{_quote(spine.instant)}) - epoch_us({name}."__event")'
     for inside, outside in history.features.items():
-        value = _write_hours(age) if inside == history.age else f"{name}.{quote_name(inside)}"
+        value = _write_hours(age) if inside == history.age else f"{name}.{_quote(inside)}"
         if history.ttl:
             value = f"case when {age} <= {history.ttl // _MICROSECOND:d} then {value} end"
-        yield f"{value} as {quote_name(outside)}"
+        yield f"{value} as {_quote(outside)}"
 
 
 def _write_hours(microseconds: str) -> str:
@@ -221,7 +235,7 @@ def _write_hours(microseconds: str) -> str:
 
 
 def _build_state(history: History, data_version: int | None) -> str:
-    return "true" if data_version is None else f"{quote_name(history.version)} <= {data_version:d}"
+    return "true" if data_version is None else f"{_quote(history.version)} <= {data_version:d}"
 
 
 def _check_columns(spine: Spine, histories: Iterable[History]) -> None:
@@ -247,8 +261,13 @@ def _write_query(spine: Spine) -> str:
     return spine.query.strip().rstrip(";")
 
 
+def _quote(column: str) -> str:
+    """Quote one name; a dot in it is part of it, other than for `quote_name`."""
+    return '"' + column.replace('"', '""') + '"'
+
+
 def _write_names(names: Iterable[str]) -> str:
-    return ", ".join(map(quote_name, names))
+    return ", ".join(map(_quote, names))
 
 
 def _write_instant(instant: datetime) -> str:
@@ -258,4 +277,4 @@ def _write_instant(instant: datetime) -> str:
 
 @cache
 def _read_template(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+    return Path(__file__).with_name(name).read_text(encoding="utf-8").rstrip()

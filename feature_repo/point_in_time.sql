@@ -6,7 +6,7 @@ with "__spine" as materialized (
     from (
 {spine}
     )
-)
+){keys}
 select
     {columns}
 from "__spine"

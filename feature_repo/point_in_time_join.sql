@@ -11,21 +11,22 @@ asof left join (
             lead("__visible") over history as "__next_visible"
         from (
             select
-                {columns}cast({event} as timestamptz) as "__event",
+                {columns}"__key",
+                cast({event} as timestamptz) as "__event",
                 coalesce(cast({created} as timestamptz), "__event") as "__created",
                 {version} as "__version",
                 {visible} as "__visible"
             from {source}
-            semi join "__spine" on {semi}
+            join "__keys_{number}" as numbered on {keys} -- many to one
             where {event} is not null and {state}
         )
         window history as (
-            partition by {keys}
+            partition by "__key"
             order by "__visible", "__event", "__created", "__version"
             rows unbounded preceding
         )
     )
     where "__event" = "__newest_event" and "__next_visible" is distinct from "__visible"
 ) as {name}
-    on {join}
+    on {name}."__key" = "__keys_{number}"."__key"
     and {name}."__visible" <= coalesce("__spine".{instant}, timestamptz '-infinity')

@@ -1,13 +1,13 @@
 """A lookup in chunks on a real lake: the same as in one piece, at one snapshot, whoever writes meanwhile."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
 import pyarrow as pa
 import pytest
 
-from feature_repo.chunked_lookup import open_lookup
+from feature_repo.chunked_lookup import look_up_chunks, open_lookup
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.point_in_time import History, Spine, build_chunked_lookup, build_lookup
 from tests.feature_repo.probe_store import at
@@ -101,6 +101,27 @@ def read_while_writing(lake: Lake, reader: pa.RecordBatchReader) -> list[pa.Reco
         connection.execute("insert into features.counts values ('a', ?, ?, 9, 99, 99)", [at("10:30"), at("10:30")])
         connection.execute("insert into features.asked values (9999, 'a', timestamp '2026-01-05 12:00:00')")
     return [*batches, *reader]
+
+
+def test_a_chunk_is_forgotten_when_it_is_looked_up(counts_lake: Lake) -> None:
+    def read_chunks() -> Iterator[pa.RecordBatch]:
+        for _ in range(30):
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "number": pa.array(range(10_000)),
+                    "channel_id": pa.array(["a"] * 10_000),
+                    "event_timestamp": pa.array([at("12:00")] * 10_000),
+                }
+            )
+
+    lookup = build_chunked_lookup(Spine(MANY, COLUMNS, "event_timestamp"), [COUNTS])
+    one = next(read_chunks())
+    reader = pa.RecordBatchReader.from_batches(one.schema, read_chunks())
+    before = pa.total_allocated_bytes()
+    with read_lake(counts_lake) as connection:
+        connection.execute("begin transaction")
+        for _ in look_up_chunks(reader, connection, lookup, rows_per_batch=10_000):
+            assert pa.total_allocated_bytes() - before < 4 * one.nbytes
 
 
 def test_an_error_on_the_way_is_the_readers(counts_lake: Lake) -> None:

@@ -217,8 +217,8 @@ SECOND_AHEAD: Mutation = (
 OWN_LABEL: Mutation = ("channel_labels", "given_at + interval 1 microsecond as from_at", "given_at as from_at")
 UNSEEN_COMMENT: Mutation = (
     "placed_texts",
-    "greatest(comments.published_at, comments.observed_at) + interval '3599.999999' second",
-    "comments.published_at + interval '3599.999999' second",
+    "ceil_hour(greatest(published_at, observed_at)) as enters_at",
+    "ceil_hour(published_at) as enters_at",
 )
 UNSEEN_REPLY: Mutation = ("comment_features", "and earlier.observed_at <= owed.observed_at", "")
 

@@ -63,11 +63,11 @@ def test_bounds_without_a_zone_are_utc_and_others_are_converted() -> None:
 
 
 def test_the_spine_may_end_in_a_comment_or_a_semicolon_and_have_any_column_names() -> None:
-    query = 'select a, b, t, 1 as "say ""hi""; {now}" from asked -- the end\n;'
-    spine = Spine(query, ("a", "b", "t", 'say "hi"; {now}'), "t")
+    query = 'select a, b, t, 1 as "say ""hi""; {now}." from asked -- the end\n;'
+    spine = Spine(query, ("a", "b", "t", 'say "hi"; {now}.'), "t")
     sql = build_lookup(spine, [build_history(keys=BOTH_KEYS)])
     result = open_rows(TIMELINE, [Ask("a", "x", 12)]).execute(sql)
-    assert [column[0] for column in result.description] == ["a", "b", "t", 'say "hi"; {now}', "x"]
+    assert [column[0] for column in result.description] == ["a", "b", "t", 'say "hi"; {now}.', "x"]
     assert result.fetchall() == [("a", "x", at(12), 1, 0)]
 
 
