@@ -52,9 +52,13 @@ def measure(statement: str, file: str) -> tuple[float, float]:
 
 
 def replicate(source: Path, target: Path, rows: int) -> None:
-    """Write so many real texts into a Parquet file."""
+    """Write so many real texts into a Parquet file, each with a number at its end.
+
+    Without it, a file of repeated texts is a small dictionary, of which DuckDB computes each entry once.
+    """
     duckdb.execute(
-        f"copy (select text from read_parquet('{source}'), range({rows // 36_000 + 1}) limit {rows}) "
+        f"copy (select text || ' ' || copy || row_number() over () as text "
+        f"from read_parquet('{source}'), range({rows // 36_000 + 1}) as copies(copy) limit {rows}) "
         f"to '{target}' (format parquet)"
     )
 
