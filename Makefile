@@ -34,8 +34,10 @@ tables: setup  ## write docs/tables.md from the declarations
 demo: setup  ## the whole road on generated comments, into .scorelake
 	$(RUN) scorelake demo
 
-bench: setup  ## measure how fast commands answer, beside a bare interpreter
+bench: setup  ## measure how fast commands answer, and features beside Feast's own store
 	$(RUN) python -m tests.benchmarks.commands
+	$(RUN) python -m tests.benchmarks.retrieval
+	$(RUN) python -m tests.benchmarks.materialize
 
 clean:  ## remove what setup and the tools made; the lake stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

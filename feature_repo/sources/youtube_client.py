@@ -5,6 +5,7 @@ holds it. What pages mean belongs to `youtube_rows`, which are asked for to `you
 """
 
 import logging
+import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,6 +65,7 @@ class YouTubeApi:
         self._first_wait = first_wait
         connection = httplib2.Http(timeout=_TIMEOUT_SECONDS)
         connection.follow_redirects = False  # the header with the key would go along
+        weakref.finalize(self, connection.close)  # Google's client is full of cycles, and closes nothing by itself
         self._service = build(
             "youtube",
             "v3",
