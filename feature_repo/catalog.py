@@ -6,16 +6,15 @@ Names and words come from Feast's registry, figures from the lake. What a featur
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from feature_repo.lake import Lake, quote_name, read_lake
+from feature_repo.offline_source import check_source
 from feature_repo.retrieval import open_store, translate_errors
 
 if TYPE_CHECKING:
     import duckdb
     from feast import FeatureService, FeatureView
-
-    from feature_repo.offline_source import DuckLakeSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +87,21 @@ def _find_users(services: Sequence["FeatureService"]) -> dict[tuple[str, str], l
     return users
 
 
-def _read_source(view: "FeatureView") -> "DuckLakeSource":
-    return cast("DuckLakeSource", view.batch_source)
-
-
 def _describe_view(connection: "duckdb.DuckDBPyConnection", view: "FeatureView") -> ViewEntry:
-    table, instant = quote_name(_read_source(view).table), quote_name(_read_source(view).timestamp_field)
+    source = check_source(view.batch_source)
+    table, instant = quote_name(source.table), quote_name(source.timestamp_field)
     row = connection.execute(f"select count(*), max({instant}) from {table}").fetchone()  # noqa: S608 - quoted names
     rows, newest_at = row or (0, None)
     keys = tuple(view.join_keys)
-    return ViewEntry(
-        view.name, _read_source(view).table, keys, bool(view.online), view.description, int(rows), newest_at
-    )
+    return ViewEntry(view.name, source.table, keys, bool(view.online), view.description, int(rows), newest_at)
 
 
 def _describe_features(
     connection: "duckdb.DuckDBPyConnection", view: "FeatureView", users: dict[tuple[str, str], list[str]]
 ) -> list[FeatureEntry]:
-    age = _read_source(view).age_column
-    stored = [feature.name for feature in view.features if feature.name != age]
-    shares = dict(zip(stored, _read_null_shares(connection, _read_source(view).table, stored), strict=True))
+    source = check_source(view.batch_source)
+    stored = [feature.name for feature in view.features if feature.name != source.age_column]
+    shares = dict(zip(stored, _read_null_shares(connection, source.table, stored), strict=True))
     return [
         FeatureEntry(
             view.name,

@@ -1,7 +1,7 @@
 """What Feast knows: entities, feature views and services, generated from the contracts of their tables.
 
 Feast imports this module by its path, so it holds definitions and nothing else; every other module of the
-folder is named in `.feastignore`. Which columns there are, and what they mean, is said in `contracts`.
+folder is named in `.feastignore`. Which columns there are, and what they mean, is said in `tables.features`.
 """
 
 import re
@@ -24,10 +24,8 @@ from feature_repo.tables.features import (
 
 OWNER: Final = "scorelake"
 
-
 # What materialization notes beside the features, for itself.
 _BOOKKEEPING: Final = frozenset({"newest_leaves_at"})
-
 
 _UNITS: Final = {
     "_chars": "characters",

@@ -202,3 +202,16 @@ def read_columns(lake: Lake, query: str) -> dict[str, str]:
 
 def _shorten(sql_type: str) -> str:
     return sql_type.replace("timestamp with time zone", "timestamptz")
+
+
+def check_source(source: DataSource) -> DuckLakeSource:
+    """The source as what it must be here: a table of the lake.
+
+    Raises
+    ------
+    BadData
+        If it is one of Feast's other sources.
+    """
+    if not isinstance(source, DuckLakeSource):
+        raise BadData(f"this store reads tables of the lake, found a {type(source).__name__}; use DuckLakeSource")
+    return source

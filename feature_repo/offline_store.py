@@ -22,7 +22,7 @@ from pydantic import field_validator
 from feature_repo.errors import BadData
 from feature_repo.event_spine import build_event_spine
 from feature_repo.lake import Lake, quote_name, quote_text
-from feature_repo.offline_source import DuckLakeSource, read_columns, read_home
+from feature_repo.offline_source import check_source, read_columns, read_home
 from feature_repo.point_in_time import History, Spine, build_chunked_lookup, build_latest, build_lookup, build_range
 from feature_repo.pushing import Target, append_rows
 from feature_repo.retrieval_job import FRAME, DuckLakeRetrievalJob, Lookup
@@ -174,7 +174,7 @@ class DuckLakeOfflineStore(OfflineStore):
 
         Columns are named as in the table or as the source maps them. An age is computed, so it is not kept.
         """
-        source = _check_source(feature_view.batch_source)
+        source = check_source(feature_view.batch_source)
         inside = _invert(source.field_mapping)
         rows = table.rename_columns([inside.get(name, name) for name in table.column_names])
         unkept = [name for name in rows.column_names if name == source.age_column or name.startswith(_INDEX)]
@@ -187,7 +187,7 @@ class DuckLakeOfflineStore(OfflineStore):
 
 
 def _build_history(view: "FeatureView", references: Iterable[str], config: RepoConfig, *, full_names: bool) -> History:
-    source = _check_source(view.batch_source)
+    source = check_source(view.batch_source)
     inside = _invert(source.field_mapping)
     name: str = view.projection.name_to_use()  # type: ignore[no-untyped-call]  # Feast leaves it so
     features = [found.removeprefix(f"{name}:") for found in references if found.startswith(f"{name}:")]
@@ -214,7 +214,7 @@ def _name_columns(
     event: str,
     created: str | None,
 ) -> History:
-    source = _check_source(data_source)
+    source = check_source(data_source)
     return History(
         name=source.name,
         table=source.table,
@@ -266,9 +266,3 @@ def _check_request(spine: Spine, views: Iterable[OnDemandFeatureView]) -> None:
             raise BadData(
                 f"{view.name} is computed from {missing}, which the spine lacks; it has {list(spine.columns)}"
             )
-
-
-def _check_source(source: Any) -> DuckLakeSource:
-    if not isinstance(source, DuckLakeSource):
-        raise BadData(f"this store reads tables of the lake, found a {type(source).__name__}; use DuckLakeSource")
-    return source

@@ -11,19 +11,18 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, quote_name, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run, read_materialized_version, read_reverted_version
+from feature_repo.offline_source import check_source
 from feature_repo.retrieval import open_store, read_service, translate_errors
 
 if TYPE_CHECKING:
     import duckdb
     from feast import FeatureStore
     from feast.feature_view_projection import FeatureViewProjection
-
-    from feature_repo.offline_source import DuckLakeSource
 
 _EARLIEST: Final = Path(__file__).with_name("online_earliest.sql")
 _HOUR: Final = timedelta(hours=1)
@@ -47,6 +46,10 @@ class OnlineReceipt:
     seconds: float
 
 
+# Before any batch and any event.
+_NOTHING_HELD: Final = OnlineState(-1, datetime.fromtimestamp(0, UTC))
+
+
 def fill_online(lake: Lake, *, run_id: str, now: datetime) -> OnlineReceipt:
     """Bring the online store to the values at `now`, of every key of which something has changed since last time.
 
@@ -60,7 +63,7 @@ def fill_online(lake: Lake, *, run_id: str, now: datetime) -> OnlineReceipt:
     """
     started = perf_counter()
     store = open_store(lake)
-    tables = [_read_source(store, view.name).table for view in store.list_feature_views() if view.online]
+    tables = [check_source(view.batch_source).table for view in store.list_feature_views() if view.online]
     with read_lake(lake) as connection:
         data_version, before = read_materialized_version(connection), read_online_state(connection)
         end_at = max(now, before.filled_at) if before else now
@@ -118,7 +121,7 @@ def read_online(
         joined = {key for view in views for key in store.get_feature_view(view.name).join_keys}
         rows = [{key: one.get(key) or "" for key in joined} for one in keys]
         response = store.get_online_features(features=names, entity_rows=rows).proto
-    ages = {age for view in views if (age := _read_source(store, view.name).age_column)}
+    ages = {age for view in views if (age := check_source(store.get_feature_view(view.name).batch_source).age_column)}
     columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
     return [dict(_read_row(columns, set(joined), ages, index, at)) for index in range(len(rows))]
 
@@ -138,10 +141,6 @@ def _read_row(
         yield name, value
 
 
-def _read_source(store: "FeatureStore", view: str) -> "DuckLakeSource":
-    return cast("DuckLakeSource", store.get_feature_view(view).batch_source)
-
-
 def _is_online(store: "FeatureStore", projection: "FeatureViewProjection") -> bool:
     return bool(store.get_feature_view(projection.name).online)
 
@@ -150,7 +149,7 @@ def _read_earliest(
     connection: "duckdb.DuckDBPyConnection", table: str, before: OnlineState | None, end_at: datetime
 ) -> datetime | None:
     sql = _EARLIEST.read_text(encoding="utf-8").format(table=quote_name(table))
-    state = before or OnlineState(-1, datetime.min.replace(tzinfo=UTC, year=1900))
+    state = before or _NOTHING_HELD
     row = connection.execute(
         sql, {"data_version": state.data_version, "filled_at": state.filled_at, "end_at": end_at}
     ).fetchone()
