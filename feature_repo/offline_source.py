@@ -204,7 +204,7 @@ def _shorten(sql_type: str) -> str:
     return sql_type.replace("timestamp with time zone", "timestamptz")
 
 
-def check_source(source: DataSource) -> DuckLakeSource:
+def check_source(source: DataSource | None) -> DuckLakeSource:
     """The source as what it must be here: a table of the lake.
 
     Raises
