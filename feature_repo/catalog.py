@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from feature_repo.lake import Lake, quote_name, read_lake
-from feature_repo.offline_source import check_source
-from feature_repo.retrieval import open_store, translate_errors
+from feature_repo.retrieval import open_store, read_source, translate_errors
 
 if TYPE_CHECKING:
     import duckdb
@@ -88,7 +87,7 @@ def _find_users(services: Sequence["FeatureService"]) -> dict[tuple[str, str], l
 
 
 def _describe_view(connection: "duckdb.DuckDBPyConnection", view: "FeatureView") -> ViewEntry:
-    source = check_source(view.batch_source)
+    source = read_source(view)
     table, instant = quote_name(source.table), quote_name(source.timestamp_field)
     row = connection.execute(f"select count(*), max({instant}) from {table}").fetchone()  # noqa: S608 - quoted names
     rows, newest_at = row or (0, None)
@@ -99,7 +98,7 @@ def _describe_view(connection: "duckdb.DuckDBPyConnection", view: "FeatureView")
 def _describe_features(
     connection: "duckdb.DuckDBPyConnection", view: "FeatureView", users: dict[tuple[str, str], list[str]]
 ) -> list[FeatureEntry]:
-    source = check_source(view.batch_source)
+    source = read_source(view)
     stored = [feature.name for feature in view.features if feature.name != source.age_column]
     shares = dict(zip(stored, _read_null_shares(connection, source.table, stored), strict=True))
     return [

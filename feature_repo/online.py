@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, quote_name, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run, read_materialized_version, read_reverted_version
-from feature_repo.offline_source import check_source
-from feature_repo.retrieval import open_store, read_service, translate_errors
+from feature_repo.retrieval import open_store, read_service, read_source, translate_errors
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,7 +62,7 @@ def fill_online(lake: Lake, *, run_id: str, now: datetime) -> OnlineReceipt:
     """
     started = perf_counter()
     store = open_store(lake)
-    tables = [check_source(view.batch_source).table for view in store.list_feature_views() if view.online]
+    tables = [read_source(view).table for view in store.list_feature_views() if view.online]
     with read_lake(lake) as connection:
         data_version, before = read_materialized_version(connection), read_online_state(connection)
         end_at = max(now, before.filled_at) if before else now
@@ -121,7 +120,7 @@ def read_online(
         joined = {key for view in views for key in store.get_feature_view(view.name).join_keys}
         rows = [{key: one.get(key) or "" for key in joined} for one in keys]
         response = store.get_online_features(features=names, entity_rows=rows).proto
-    ages = {age for view in views if (age := check_source(store.get_feature_view(view.name).batch_source).age_column)}
+    ages = {age for view in views if (age := read_source(store.get_feature_view(view.name)).age_column)}
     columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
     return [dict(_read_row(columns, set(joined), ages, index, at)) for index in range(len(rows))]
 

@@ -53,6 +53,20 @@ class ServiceDefinition:
     definition: dict[str, Any]
     digest: str
 
+    @classmethod
+    def from_json(cls, definition: dict[str, Any]) -> "ServiceDefinition":
+        """Build the service that a definition describes, such as one that was kept."""
+        features = tuple(feature["name"] for view in definition["views"] for feature in view["features"])
+        digest = hashlib.sha256(_write_canonical(definition)).hexdigest()
+        return cls(definition["service"], features, definition, digest)
+
+    @property
+    def references(self) -> list[str]:
+        """Its features as Feast refers to them without a service: `view:feature`."""
+        return [
+            f"{view['view']}:{feature['name']}" for view in self.definition["views"] for feature in view["features"]
+        ]
+
 
 def build_spine(*, data_version: int, above: int = 0) -> str:
     """The query for the spine: one row per (comment_id, text_id) with above < ingest_seq <= data_version.
@@ -122,20 +136,17 @@ def describe_service(lake: Lake, service: str) -> ServiceDefinition:
         store = open_store(lake)
         found = read_service(store, service)
         views = [_describe_view(store.get_feature_view(one.name), one) for one in found.feature_view_projections]
-    definition = {"service": service, "views": views}
-    return ServiceDefinition(
-        name=service,
-        features=tuple(feature["name"] for view in views for feature in view["features"]),
-        definition=definition,
-        digest=hashlib.sha256(_write_canonical(definition)).hexdigest(),
-    )
+    return ServiceDefinition.from_json({"service": service, "views": views})
 
 
-def read_features(lake: Lake, service: str, spine: str, *, data_version: int) -> "pa.Table":
+def read_features(lake: Lake, service: str | ServiceDefinition, spine: str, *, data_version: int) -> "pa.Table":
     """The columns of the spine and the features of the service: one row per row of the spine, in its order.
 
     Parameters
     ----------
+    service
+        Name of the service as it is now; or a definition that was kept, whose features are then asked of the views
+        one by one, whatever became of the service.
     spine
         Trusted SQL, as `build_spine` gives it, perhaps narrowed or joined with labels. It needs the keys of the
         service and `event_timestamp`.
@@ -152,11 +163,12 @@ def compile_features(lake: Lake, service: str, spine: str, *, data_version: int)
         return _plan_retrieval(lake, service, spine, data_version=data_version).to_sql()
 
 
-def _plan_retrieval(lake: Lake, service: str, spine: str, *, data_version: int) -> "DuckLakeRetrievalJob":
+def _plan_retrieval(
+    lake: Lake, service: str | ServiceDefinition, spine: str, *, data_version: int
+) -> "DuckLakeRetrievalJob":
     store = open_store(lake, data_version=data_version)
-    job = store.get_historical_features(
-        entity_df=spine, features=read_service(store, service), filter_by_created_timestamp=True
-    )
+    features = read_service(store, service) if isinstance(service, str) else service.references
+    job = store.get_historical_features(entity_df=spine, features=features, filter_by_created_timestamp=True)
     return cast("DuckLakeRetrievalJob", job)
 
 
@@ -166,6 +178,13 @@ def read_service(store: "FeatureStore", name: str) -> "FeatureService":
     if name not in services:
         raise BadData(f"no feature service {name!r}; there are {', '.join(sorted(services)) or 'none'}")
     return services[name]
+
+
+def read_source(view: "FeatureView") -> "DuckLakeSource":
+    """The table of the lake behind a feature view."""
+    from feature_repo.offline_source import check_source  # noqa: PLC0415 - imports Feast
+
+    return check_source(view.batch_source)
 
 
 def _describe_view(view: "FeatureView", projection: "FeatureViewProjection") -> dict[str, Any]:

@@ -86,6 +86,7 @@ select
     like_count as first_like_count,
     earlier_reply_count_30d,
     token_ids_v1,
+    prefix_ids_v1,
     ingest_seq
 from ($text_features)
 -- so that files can be left out by their instants

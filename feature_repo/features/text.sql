@@ -13,6 +13,23 @@ with split as (
         ) as tokens
     from texts
 ),
+pieced as (
+    select
+        *,
+        -- A mark that no token holds keeps the beginning of a word apart from a word of the same letters.
+        list_concat(
+            tokens,
+            list_transform(
+                list_filter(tokens, lambda token: strlen(token) > 4 and length(token) > 4),
+                lambda token: '^' || token[:4]
+            ),
+            list_transform(
+                list_filter(tokens, lambda token: strlen(token) > 6 and length(token) > 6),
+                lambda token: '^' || token[:6]
+            )
+        ) as pieces
+    from split
+),
 measured as (
     select
         *,
@@ -21,16 +38,17 @@ measured as (
         -- Fingerprint: the bytes as a number, modulo a prime, mixed by Knuth's multiplicative constant. Long tokens
         -- enter by their MD5. All of it is arithmetic that no version of DuckDB changes, unlike hash() (decision 0005).
         list_transform(
-            tokens,
-            lambda token: (
+            pieces,
+            lambda piece: (
                 (
                     case
-                        when strlen(token) <= 8 then encode(token)::bit::ubigint
-                        else md5_number_lower(token)
+                        when strlen(piece) <= 8 then encode(piece)::bit::ubigint
+                        else md5_number_lower(piece)
                     end % 4093082899
                 ) * 2654435761 >> 16 & 4294967295
             )::uinteger
-        ) as hashes,
+        ) as all_hashes,
+        all_hashes[:len(tokens)] as hashes,
         -- length of each word in characters, null for any other token
         list_transform(
             tokens,
@@ -48,10 +66,12 @@ measured as (
                 )
             )
         ) as english_words
-    from split
+    from pieced
 )
 select
-    * exclude (lowered, letters, tokens, text_chars, letter_chars, hashes, word_chars, english_words),
+    * exclude (
+        lowered, letters, tokens, pieces, text_chars, letter_chars, all_hashes, hashes, word_chars, english_words
+    ),
     text_chars,
     list_count(word_chars) as word_count,
     coalesce(list_avg(word_chars), 0.0) as mean_word_chars,
@@ -80,5 +100,7 @@ select
             list_zip(hashes[:-2], hashes[2:]),
             lambda pair: ((pair[1]::ubigint * 31 + pair[2]::ubigint * 1000003 + 7) & 1048575)::uinteger
         )
-    ) as token_ids_v1
+    ) as token_ids_v1,
+    -- Beginnings of longer words stand for their stems: forms and spellings of a word meet there.
+    list_transform(all_hashes[len(tokens) + 1:], lambda h: (h & 1048575)::uinteger) as prefix_ids_v1
 from measured

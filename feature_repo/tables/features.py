@@ -59,6 +59,12 @@ COMMENT_FEATURES: Final = table(
             "Hashed tokens, 0 to 1,048,575, in order of appearance; text in disguise, null once the text has expired.",
             expires=True,
         ),
+        "prefix_ids_v1": column(
+            TOKENS,
+            "Hashed first 4 letters of words of 5 and more, then first 6 of words of 7 and more, 0 to 1,048,575; text "
+            "in disguise, null once the text has expired.",
+            expires=True,
+        ),
         **DATA_VERSION,
     },
 )

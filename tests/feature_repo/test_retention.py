@@ -17,7 +17,7 @@ from feature_repo.sources.retention import ExpiryReceipt, expire_texts
 from feature_repo.sources.revert import revert_batch
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-FEATURES = "select * exclude (token_ids_v1) from features.comment_features order by all"
+FEATURES = "select * exclude (token_ids_v1, prefix_ids_v1) from features.comment_features order by all"
 TOKENS = "select comment_id, token_ids_v1 from features.comment_features order by all"
 
 
@@ -106,9 +106,10 @@ def test_tokens_go_with_their_text_and_aggregates_stay(lake: Lake) -> None:
     windows = "select * from features.channel_features order by all"
     before = query(lake, FEATURES), query(lake, windows), query(lake, "select * exclude (text) from raw.comments")
     assert expire(lake).token_rows == 1
-    assert query(lake, "select comment_id, token_ids_v1 is null from features.comment_features order by 1") == [
-        ("a", True),
-        ("b", False),
+    gone = "token_ids_v1 is null, prefix_ids_v1 is null"
+    assert query(lake, f"select comment_id, {gone} from features.comment_features order by 1") == [
+        ("a", True, True),
+        ("b", False, False),
     ]
     assert before == (
         query(lake, FEATURES),

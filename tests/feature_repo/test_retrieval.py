@@ -207,7 +207,7 @@ def test_a_service_is_described_by_all_that_decides_a_value(filled: Lake, lake: 
         "ttl_seconds": 0,
     }
     assert view["source"]["table"] == "features.comment_features"
-    assert view["features"][-1] == {"name": "token_ids_v1", "type": "Array(Int64)"}
+    assert view["features"][-2] == {"name": "token_ids_v1", "type": "Array(Int64)"}
     assert "first_like_count" not in found.features
     apply_definitions(lake)
     assert describe_service(lake, "spam_v1") == found

@@ -50,14 +50,29 @@ def test_token_ids_never_change(text: str, token_ids: list[int]) -> None:
     assert read_text_features(text)["token_ids_v1"] == token_ids
 
 
+@pytest.mark.parametrize(
+    ("text", "beginnings"),
+    [
+        ("four letters?", ["^lett", "^letter"]),
+        ("a five7 sevenly", ["^five", "^seve", "^sevenl"]),
+        ("four пять привет!!", ["^прив"]),
+        ("", []),
+    ],
+)
+def test_longer_words_are_known_by_their_beginnings_too(text: str, beginnings: list[str]) -> None:
+    assert read_text_features(text)["prefix_ids_v1"] == [hash_piece(piece) for piece in beginnings]
+
+
 @pytest.mark.parametrize("word", ["a", "word", "eightbyt", "ninebytes", "привет", "the-longest", "🔥"])
 def test_a_token_id_is_plain_arithmetic_on_its_bytes(word: str) -> None:
-    token = word.partition("-")[0]
-    raw = token.encode()
+    assert read_text_features(word)["token_ids_v1"][0] == hash_piece(word.partition("-")[0])
+
+
+def hash_piece(piece: str) -> int:
+    raw = piece.encode()
     long = hashlib.md5(raw, usedforsecurity=False).digest()[8:]
     number = int.from_bytes(raw, "big") if len(raw) <= 8 else int.from_bytes(long, "little")
-    expected = (number % 4093082899 * 2654435761 >> 16) & 0xFFFFF
-    assert read_text_features(word)["token_ids_v1"][0] == expected
+    return (number % 4093082899 * 2654435761 >> 16) & 0xFFFFF
 
 
 @pytest.mark.parametrize(
