@@ -29,3 +29,5 @@ semi join window_hours
     on stored.channel_id = window_hours.channel_id
     and stored.event_timestamp = window_hours.hour_at
 where stored.event_timestamp between $hours_from and $hours_to
+-- so that files can be left out by their instants, and parts of them
+order by event_timestamp

@@ -16,6 +16,7 @@ from feature_repo.errors import Unavailable
 from feature_repo.features import comments, windows
 from feature_repo.features.statements import (
     Literals,
+    build_resolved,
     build_statement,
     copy_rows,
     create_table,
@@ -185,12 +186,12 @@ def _stage(staging: Path, table: str) -> Path:
 def _prepare(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> None:
     """Show the texts with their channels and hours, and the comment features there are."""
     connection.execute(read_statement("ceil_hour"))
-    videos = build_statement("resolved_videos", bounds)
-    resolved = build_statement("resolved_texts", bounds, resolved_videos=videos)
+    create_table(connection, "resolved_videos", build_statement("resolved_videos", bounds))
+    resolved = build_statement("resolved_texts", bounds, comments="from raw.comments")
     connection.execute(f"create or replace temporary view resolved_texts as {resolved}")
     placed = build_statement("placed_texts", {}, texts="from resolved_texts")
     connection.execute(f"create or replace temporary view placed_texts as {placed}")
-    create_table(connection, "moved_videos", build_statement("moved_videos", bounds, resolved_videos=videos))
+    create_table(connection, "moved_videos", build_statement("moved_videos", bounds))
     _show_comment_features(connection)
 
 
@@ -204,10 +205,14 @@ def _show_comment_features(connection: "duckdb.DuckDBPyConnection", staged: Path
 
 
 def _build_labels(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
-    create_table(connection, "labelled_channels", build_statement("labelled_channels", bounds))
     query = build_statement("channel_labels", bounds)
+    create_table(connection, "labelled_comments", build_statement("labelled_comments", bounds))
+    texts = build_resolved("comment_id", "labelled_comments", bounds)
+    channels = build_statement("labelled_channels", bounds, labelled_texts=texts)
     # Most hours bring no label, and then no comment need be looked for.
-    return query if has_rows(connection, "labelled_channels") else f"{query} limit 0"
+    is_needed = has_rows(connection, "labelled_comments")
+    create_table(connection, "labelled_channels", channels if is_needed else f"{channels} limit 0")
+    return query if is_needed else f"{query} limit 0"
 
 
 # In the order in which they are computed: the windows rest on the features of the comments.

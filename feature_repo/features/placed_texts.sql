@@ -5,7 +5,7 @@
 select
     *,
     ceil_hour(greatest(published_at, observed_at)) as enters_at,
-    ceil_hour(published_at + interval 1 day) as leaves_1d_at,
-    ceil_hour(published_at + interval 7 day) as leaves_7d_at,
-    ceil_hour(published_at + interval 30 day) as leaves_30d_at
+    ceil_hour(published_at + interval 24 hour) as leaves_1d_at,
+    ceil_hour(published_at + interval 168 hour) as leaves_7d_at,
+    ceil_hour(published_at + interval 720 hour) as leaves_30d_at
 from ($texts)

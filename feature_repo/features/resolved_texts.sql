@@ -1,4 +1,4 @@
--- Texts of raw.comments up to $upto with their channel: one row per text.
+-- Texts of a relation like raw.comments up to $upto with their channel: one row per text.
 select
     comments.comment_id,
     comments.text_id,
@@ -12,6 +12,6 @@ select
     comments.observed_at,
     comments.ingest_seq,
     greatest(comments.ingest_seq, coalesce(videos.ingest_seq, 0)) as resolved_seq
-from raw.comments as comments
-left join ($resolved_videos) as videos on comments.video_id = videos.video_id -- many to one
+from ($comments) as comments
+left join resolved_videos as videos on comments.video_id = videos.video_id -- many to one
 where comments.ingest_seq <= $upto

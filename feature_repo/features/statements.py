@@ -26,6 +26,15 @@ def build_statement(name: str, literals: Literals, **texts: str) -> str:
     return Template(read_statement(name)).substitute(literals | inside)
 
 
+def build_resolved(key: str, among: str, bounds: Literals, where: str = "true") -> str:
+    """The query for the texts whose `key` is among those of a table of ours, with their channels.
+
+    They are chosen before they are given a channel: only so is a filter made of the keys pushed into the files.
+    """
+    comments = f"from raw.comments semi join {among} on comments.{key} = {among}.{key} where {where}"
+    return build_statement("resolved_texts", bounds, comments=comments)
+
+
 @cache
 def read_statement(name: str) -> str:
     """The text of `<name>.sql` as it stands."""

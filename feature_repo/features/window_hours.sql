@@ -5,27 +5,22 @@
 -- begins and taken off where it ends. Shares are summed in millionths: whole numbers add up to the same in any order.
 with firsts as (
     -- one row per comment: its first text
-    select
-        *,
-        enters_at between $hours_from and $hours_to
-        or leaves_1d_at between $hours_from and $hours_to
-        or leaves_7d_at between $hours_from and $hours_to
-        or leaves_30d_at between $hours_from and $hours_to as is_moving
+    select *
     from window_texts
     qualify row_number() over (partition by comment_id order by observed_at, text_id) = 1
 ),
 text_features as (
-    -- one row per comment that comes or goes: the newest version
+    -- one row per concerned comment: the newest version
     select
         features.comment_id,
         features.is_reply::bigint as is_reply,
         round(features.capital_share * 1e6)::bigint as capital_millionths,
         (features.url_count > 0)::bigint as has_url
-    from comment_features_now as features
+    from ($moving_features) as features
     inner join firsts -- many to one
         on features.comment_id = firsts.comment_id
         and features.text_id = firsts.text_id
-    where firsts.is_moving and features.ingest_seq <= $upto and ($moving_days)
+    where firsts.is_concerned and features.ingest_seq <= $upto
     qualify row_number() over (partition by features.comment_id order by features.ingest_seq desc) = 1
 ),
 comments as (
@@ -88,7 +83,9 @@ counted as (
             counts.ingest_seq,
             ceil_hour(counts.observed_at) as known_at
         from raw.comment_counts as counts
-        semi join comments on counts.comment_id = comments.comment_id
+        semi join firsts
+            on counts.comment_id = firsts.comment_id
+            and firsts.is_concerned
         where not counts.is_observed_at_imputed and counts.ingest_seq <= $upto and counts.observed_at >= $counts_from
     )
 ),
@@ -179,18 +176,20 @@ $pivot
 batches as (
     select channel_id, enters_at as from_at, leaves_30d_at as to_at, resolved_seq as ingest_seq
     from window_texts
+    where is_concerned
     union all
     select former_channel_id, enters_at, leaves_30d_at, resolved_seq
     from window_texts
-    where former_channel_id is not null
+    where is_concerned and former_channel_id is not null
     union all
     select channel_id, from_at, leaves_at, ingest_seq
     from liked
     where days = 30 and from_at <= leaves_at
     union all
+    -- also where it has left: whatever is older than it does not tell which is the newest then
     select channel_id, range_from, newest_leaves_at, ingest_seq
     from hours_before
-    where newest_leaves_at >= range_from
+    where newest_leaves_at is not null
 ),
 -- the newest batch that has come in so far, and how long it stays
 newest as (

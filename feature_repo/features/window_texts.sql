@@ -1,58 +1,28 @@
--- The texts that tell how the windows of `changed_ranges` change: of comments that enter or leave a window, or are
--- counted, between $hours_from and $hours_to; and of their authors' other comments in the channel, which say whether an
--- author comes and goes with them.
-with concerned as (
+-- The texts that tell how the windows change, of those seen within the month in which they count: all of the concerned
+-- among `wanted_comments`; of the others of an author in a channel, only the first text of the comment that stays the
+-- longest.
+with texts as (
     select
-        comment_id,
-        channel_id,
-        author_id
-    from resolved_texts
-    -- by the columns as they are stored, which leaves files out, and not by the hours made of them
-    where
-        published_at > $published_from
-        and published_at <= $hours_to
-        and (
-            (
-                greatest(published_at, observed_at) > $hours_from - interval 1 hour
-                and greatest(published_at, observed_at) <= $hours_to
-            )
-            or (
-                published_at > $hours_from - interval '1 day 1 hour'
-                and published_at <= $hours_to - interval 1 day
-            )
-            or (
-                published_at > $hours_from - interval '7 day 1 hour'
-                and published_at <= $hours_to - interval 7 day
-            )
-            or (
-                published_at > $hours_from - interval '30 day 1 hour'
-                and published_at <= $hours_to - interval 30 day
-            )
-        )
+        resolved.* exclude (video_id, parent_id),
+        wanted_comments.is_concerned
+    from ($wanted_texts) as resolved
+    inner join wanted_comments on resolved.comment_id = wanted_comments.comment_id -- many to one
+    where resolved.observed_at <= resolved.published_at + interval 720 hour
 ),
-wanted as (
-    select comment_id from concerned
-    union
-    select comment_id
-    from raw.comment_counts
-    where
-        not is_observed_at_imputed
-        and ingest_seq <= $upto
-        and observed_at > $hours_from - interval 1 hour
-        and observed_at <= $hours_to
-    union
-    select resolved_texts.comment_id
-    from resolved_texts
-    semi join concerned
-        on resolved_texts.channel_id = concerned.channel_id
-        and resolved_texts.author_id = concerned.author_id
-    where resolved_texts.published_at > $published_from and resolved_texts.published_at <= $hours_to
+others as (
+    -- one row per comment: its first text
+    select *
+    from texts
+    where not is_concerned
+    qualify row_number() over (partition by comment_id order by observed_at, text_id) = 1
+),
+stayed as (
+    -- one row per channel and author; what is seen only later changes nothing yet
+    select *
+    from others
+    where author_id is not null and greatest(published_at, observed_at) <= $hours_from - interval 1 hour
+    qualify row_number() over (partition by channel_id, author_id order by published_at desc, comment_id) = 1
 )
-select resolved_texts.*
-from resolved_texts
-semi join wanted on resolved_texts.comment_id = wanted.comment_id
-where
-    resolved_texts.published_at > $published_from
-    and resolved_texts.published_at <= $hours_to
-    -- seen within the month in which it counts
-    and resolved_texts.observed_at <= resolved_texts.published_at + interval 30 day
+select * from texts where is_concerned
+union all
+select * from stayed

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from feature_repo.features.statements import (
     Literals,
+    build_resolved,
     build_statement,
     create_table,
     has_rows,
@@ -26,27 +27,39 @@ _SUMS: Final = ("comments", "authors", "likes", "replies", "capitals", "urls")
 def build_changed(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
     """The query for the rows of features.channel_features that change.
 
-    By the batches `above` to `upto`, and by the time that has passed after `since`, up to `until`. Needs what
-    `place_texts` makes, and the view comment_features_now.
+    By the batches `above` to `upto`, and by the time that has passed after `since`, up to `until`. Needs the relations
+    resolved_texts, placed_texts, resolved_videos and moved_videos, and the view comment_features_now.
     """
-    counted = read_instants(
+    create_table(connection, "recounts", build_statement("recounts", bounds))
+    recounted = read_instants(
         connection,
-        "select coalesce(min(observed_at), timestamptz 'infinity') - interval '30 day 1 hour' as counted_from "  # noqa: S608 - our numbers
-        "from raw.comment_counts where not is_observed_at_imputed "
-        f"and ingest_seq > {bounds['above']} and ingest_seq <= {bounds['upto']}",
+        "select coalesce(min(observed_at), timestamptz 'infinity') - interval '30 day 1 hour' as recounted_from "
+        "from recounts",
     )
-    create_table(connection, "changed_hours", build_statement("changed_hours", bounds | counted))
+    texts = build_resolved("comment_id", "recounts", bounds | recounted, "published_at > $recounted_from")
+    create_table(connection, "batch_hours", build_statement("batch_hours", bounds, recounted_texts=texts))
+    moving = read_instants(
+        connection,
+        f"select least(min(from_at) - interval 1 hour, {bounds['since']}) as moving_from from batch_hours",  # noqa: S608 - our instant
+    )
+    _create_moving_texts(connection, bounds | moving)
+    create_table(connection, "changed_hours", build_statement("changed_hours", bounds))
     return _build_query(connection, bounds)
 
 
 def build_anew(connection: "duckdb.DuckDBPyConnection", channel_ids: Sequence[str], bounds: Literals) -> str:
     """The query for all rows of some channels up to `until`; needs what `build_changed` needs."""
+    _create_moving_texts(connection, bounds | {"moving_from": "timestamptz '-infinity'"})
     connection.execute(
         "create or replace temporary table changed_hours as select unnest($channel_ids::varchar[]) as channel_id, "
         f"timestamptz '-infinity' as from_at, {bounds['until']} as to_at",
         {"channel_ids": list(channel_ids)},
     )
     return _build_query(connection, bounds)
+
+
+def _create_moving_texts(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> None:
+    create_table(connection, "moving_texts", build_statement("moving_texts", bounds))
 
 
 def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
@@ -59,14 +72,13 @@ def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> s
     )
     bounds = bounds | reach
     create_table(connection, "hours_before", build_statement("hours_before", bounds))
-    texts = build_statement("window_texts", bounds)
-    create_table(connection, "window_texts", build_statement("placed_texts", {}, texts=texts))
+    _create_window_texts(connection, bounds)
     counts = read_instants(
         connection,
         "select coalesce(min(published_at), timestamptz 'infinity') as counts_from from window_texts",
     )
-    days = _build_moving_days(connection, bounds)
-    hours = build_statement("window_hours", bounds | counts, pivot=_build_pivot(), moving_days=days)
+    features = _build_moving_features(connection, bounds)
+    hours = build_statement("window_hours", bounds | counts, pivot=_build_pivot(), moving_features=features)
     create_table(connection, "window_hours", hours)
     silent = build_statement("silent_hours", bounds)
     create_table(
@@ -77,13 +89,23 @@ def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> s
     return build_statement("channel_windows", bounds, columns=_build_columns())
 
 
-def _build_moving_days(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
-    """The condition that leaves out the days of comment features of which nothing comes or goes in a window."""
+def _create_window_texts(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> None:
+    month = "published_at > $published_from and published_at <= $hours_to"
+    texts = build_resolved("author_id", "moving_texts", bounds, month)
+    create_table(connection, "wanted_comments", build_statement("wanted_comments", bounds, authors_texts=texts))
+    texts = build_resolved("comment_id", "wanted_comments", bounds, month)
+    texts = build_statement("window_texts", bounds, wanted_texts=texts)
+    create_table(connection, "window_texts", build_statement("placed_texts", {}, texts=texts))
+
+
+def _build_moving_features(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
+    """The comment features of the days on which something comes or goes: a query per day, as files are left out so."""
     days = connection.execute(build_statement("moving_days", bounds)).fetchall()
     if not 0 < len(days) <= _MOST_DAYS:
-        return f"{len(days)} > 0"
-    return " or ".join(
-        f"event_timestamp between {write_instant(first)} and {write_instant(last)}" for first, last in days
+        return f"from comment_features_now where {len(days)} > 0"
+    return " union all ".join(
+        f"from comment_features_now where event_timestamp between {write_instant(first)} and {write_instant(last)}"
+        for first, last in days
     )
 
 

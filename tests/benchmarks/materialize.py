@@ -1,7 +1,8 @@
-"""What one more hour costs, in a small lake and in a large one: `python -m tests.benchmarks.materialize`.
+"""What one more hour costs, in a small lake and in two large ones: `python -m tests.benchmarks.materialize`.
 
-Both lakes hold a year of comments of the same channels, and the hour that is added is the same. The large lake is
-therefore denser: its windows hold more comments for each channel, which is the harder case.
+All hold a year of comments, and each hour adds as many to one as to another. The denser lake has the channels of the
+small one, so that its windows hold more comments for each channel. The wider one has as many comments for each channel
+as the small one, hence more channels: an hour changes more of them.
 """
 
 import argparse
@@ -40,7 +41,7 @@ insert into raw.comments by name
 select
     '{batch}-' || i as comment_id,
     md5('{batch}' || i) as text_id,
-    'channel' || (i % {channels}) as channel_id,
+    'channel' || ({channel} % {channels}) as channel_id,
     null as video_id,
     case when i % 4 = 0 then '{batch}-' || (i - i % 64) end as parent_id,
     'author' || (hash(i) % 50000) as author_id,
@@ -65,53 +66,67 @@ from raw.comments where ingest_seq = {number}
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Comments at equal distances of time; `channel` is the SQL that says in which channel the i-th is."""
+
+    name: str
+    since: datetime
+    span: timedelta
+    rows: int
+    channels: int
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """Seconds of the first materialization, and of each hour after it."""
 
     rows: int
+    channels: int
     first_seconds: float
     hour_seconds: tuple[float, ...]
     peak_mib: float
 
 
-def measure(rows: int, home: Path) -> Measured:
-    """Fill a lake, materialize it, then add some hours one by one."""
+def measure(rows: int, channels: int, home: Path) -> Measured:
+    """Fill a lake, materialize it, then add some hours one by one, in channels at random."""
     lake = Lake(home, memory_limit="8GB")
-    _fill(lake, rows)
+    _fill(lake, rows, channels)
     end = START + timedelta(days=DAYS)
     first = _materialize(lake, end, "first")
     seconds = []
     for hour in range(HOURS):
         since = end + timedelta(hours=hour)
-        _append(lake, f"hour{hour}", since, timedelta(hours=1), HOURLY_ROWS)
+        _append(lake, Batch(f"hour{hour}", since, timedelta(hours=1), HOURLY_ROWS, channels, f"hash({hour}, i)"))
         seconds.append(_materialize(lake, since + timedelta(hours=1), f"h{hour}"))
-    return Measured(rows, first, tuple(seconds), read_peak_memory_mib())
+    return Measured(rows, channels, first, tuple(seconds), read_peak_memory_mib())
 
 
-def _fill(lake: Lake, rows: int) -> None:
+def _fill(lake: Lake, rows: int, channels: int) -> None:
     with write_lake(lake, purpose="benchmark") as connection:
         run_transaction(connection, lambda inside: migrate_tables(inside, TABLES))
     batches = DAYS // BATCH_DAYS
     for number in range(batches):
         since = START + timedelta(days=number * BATCH_DAYS)
-        _append(lake, f"batch{number}", since, timedelta(days=BATCH_DAYS), rows // batches)
+        _append(lake, Batch(f"batch{number}", since, timedelta(days=BATCH_DAYS), rows // batches, channels, "i"))
 
 
-def _append(lake: Lake, batch: str, since: datetime, span: timedelta, rows: int) -> None:
+def _append(lake: Lake, batch: Batch) -> None:
     def work(connection: "duckdb.DuckDBPyConnection") -> None:
         found = connection.execute("select coalesce(max(ingest_seq), 0) + 1 from raw.comments").fetchone()
         number = found[0] if found else 1
         filled = {
-            "batch": batch,
+            "batch": batch.name,
             "number": number,
-            "since": since.isoformat(),
-            "rows": rows,
-            "channels": CHANNELS,
-            "micros": span / timedelta(microseconds=1) / rows,
+            "since": batch.since.isoformat(),
+            "rows": batch.rows,
+            "channel": batch.channel,
+            "channels": batch.channels,
+            "micros": batch.span / timedelta(microseconds=1) / batch.rows,
         }
         connection.execute(_COMMENTS.format(**filled))
         connection.execute(_COUNTS.format(**filled))
-        append_run(connection, Run(batch, "ingest", since, since, data_version=number))
+        append_run(connection, Run(batch.name, "ingest", batch.since, batch.since, data_version=number))
 
     with write_lake(lake, purpose="benchmark") as connection:
         run_transaction(connection, work)
@@ -123,32 +138,52 @@ def _materialize(lake: Lake, now: datetime, run_id: str) -> float:
     return perf_counter() - started
 
 
-def run_apart(rows: int, home: Path) -> Measured:
+def run_apart(rows: int, channels: int, home: Path) -> Measured:
     """Measure one lake in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.materialize", "--one", str(rows), str(home)]
+    command = [sys.executable, "-m", "tests.benchmarks.materialize", "--one", str(rows), str(channels), str(home)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return Measured(**json.loads(done.stdout))
+    found = json.loads(done.stdout)
+    return Measured(**found | {"hour_seconds": tuple(found["hour_seconds"])})
+
+
+def build_report(small: Measured, *larger: Measured) -> Report:
+    """A row per lake, and how many times as much as in the small one an hour costs in the others."""
+    hours = {one: statistics.median(one.hour_seconds) for one in (small, *larger)}
+    rows = tuple(
+        (f"{one.rows:,}", f"{one.channels:,}", one.first_seconds, hour, max(one.hour_seconds), one.peak_mib)
+        for one, hour in hours.items()
+    )
+    columns = ("comments", "channels", "first s", "one hour s (median)", "one hour s (worst)", "peak MiB")
+    notes = tuple(
+        f"one more hour costs {hours[one] / hours[small]:.2f} times as much "
+        f"with {one.rows:,} comments in {one.channels:,} channels"
+        for one in larger
+    )
+    return Report(f"{HOURLY_ROWS:,} comments more", grids=(Grid(columns, rows),), notes=notes)
 
 
 def main() -> None:
-    """Measure both lakes and print the ratio."""
+    """Measure the lakes and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 10_000_000))
-    parser.add_argument("--one", nargs=2)
+    parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 10_000_000), help="comments, small and large")
+    parser.add_argument(
+        "--channels", type=int, help="channels of the wider lake; as dense as the small one if not told"
+    )
+    parser.add_argument("--one", nargs=3)
     arguments = parser.parse_args()
     if arguments.one:
-        rows, home = arguments.one
-        sys.stdout.write(json.dumps(asdict(measure(int(rows), Path(home)))))
+        rows, channels, home = arguments.one
+        sys.stdout.write(json.dumps(asdict(measure(int(rows), int(channels), Path(home)))))
         return
+    small, large = arguments.rows
+    wide = arguments.channels or CHANNELS * large // small
+    lakes = ((small, CHANNELS), (large, CHANNELS), (large, wide))
+    print_report(build_report(*(_measure_apart(rows, channels) for rows, channels in lakes)), Console())
+
+
+def _measure_apart(rows: int, channels: int) -> Measured:
     with tempfile.TemporaryDirectory() as scratch:
-        found = [run_apart(rows, Path(scratch) / str(rows)) for rows in arguments.rows]
-    rows = tuple(
-        (f"{one.rows:,}", one.first_seconds, statistics.median(one.hour_seconds), max(one.hour_seconds), one.peak_mib)
-        for one in found
-    )
-    grid = Grid(("comments", "first s", "one hour s (median)", "one hour s (worst)", "peak MiB"), rows)
-    note = f"one more hour costs {rows[1][2] / rows[0][2]:.2f} times as much in the large lake"
-    print_report(Report(f"{HOURLY_ROWS:,} comments more", grids=(grid,), notes=(note,)), Console())
+        return run_apart(rows, channels, Path(scratch) / "home")
 
 
 if __name__ == "__main__":

@@ -139,6 +139,47 @@ def test_a_video_that_becomes_known_moves_its_comments_to_its_channel(lake: Lake
     assert list(read_counts(lake, channel="true").values()) == [(1, 1, 1), (0, 1, 1), (0, 0, 1), (0, 0, 0)]
 
 
+def test_a_comment_without_an_author_at_first_says_nothing_of_whose_it_became(lake: Lake) -> None:
+    """It is the author's newest by then, and yet the one before tells that the author was there."""
+    add_batch(
+        lake,
+        comments=[
+            {"comment_id": "known", "author_id": "ann"},
+            {"comment_id": "edited", "published_at": START + timedelta(days=10)},
+            {
+                "comment_id": "edited",
+                "text": "LOUD",
+                "author_id": "ann",
+                "published_at": START + timedelta(days=10),
+                "observed_at": START + timedelta(days=11),
+            },
+        ],
+    )
+    materialize(lake, START + timedelta(days=20) - HOUR)
+    add_batch(lake, comments=[{"comment_id": "new", "author_id": "ann", "published_at": START + timedelta(days=20)}])
+    materialize(lake, START + timedelta(days=20))
+    assert read_counts(lake, "author_count")[timedelta(days=20)] == (1, 1, 1)
+
+
+def test_when_the_newest_batch_has_left_the_newest_of_the_others_counts(lake: Lake) -> None:
+    for published, observed in ((24.5, 24.5), (20, 25), (0.5, 29)):
+        add_batch(
+            lake,
+            comments=[
+                {
+                    "comment_id": f"{published}",
+                    "published_at": START + timedelta(days=published),
+                    "observed_at": START + timedelta(days=observed),
+                }
+            ],
+        )
+    # The third, which was late, leaves at 30.5; at 31.5 the first leaves seven days, and the second is still in thirty.
+    for days in (31, 31.5):
+        materialize(lake, START + timedelta(days=days))
+    newest = {at: row["ingest_seq"] for (_, at), row in read_windows(lake).items()}
+    assert [newest[START + timedelta(days=days)] for days in (25.5, 29, 30.5, 31.5)] == [2, 3, 3, 2]
+
+
 comment = st.fixed_dictionaries(
     {
         "channel_id": st.sampled_from(["c1", "c2"]),
