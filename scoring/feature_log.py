@@ -24,7 +24,7 @@ def build_feature_log(plan: "ScorePlan", features: pa.Table) -> pa.Table:
     """Rows of `monitoring.feature_log`: up to `ROWS_PER_PARTITION` of a partition, evenly spread over it."""
     sample = features.take(_spread(features.num_rows, ROWS_PER_PARTITION))
     matrix = MatrixSpec.from_json(plan.descriptor["matrix"])
-    names = [*matrix.numeric, matrix.token_column]
+    names = [*matrix.numeric, *matrix.token_columns]
     lineage = {
         "run_id": plan.run_id,
         "model": plan.owed.model,

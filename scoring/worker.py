@@ -95,7 +95,7 @@ def _read_features(
     connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", partition: "Partition"
 ) -> tuple[pa.Table, int]:
     """The rows of a partition that can be scored, and the number of those whose text has expired."""
-    column = plan.descriptor["matrix"]["token_column"]
+    column = MatrixSpec.from_json(plan.descriptor["matrix"]).token_column
     features = connection.execute(partition.sql).to_arrow_table()
     is_expired = find_expired(connection, features, column)
     kept = features.filter(pa.array(~is_expired))

@@ -1,17 +1,17 @@
-"""Fitting: which strength of penalty, and the pipeline itself, from the rows it is given and no others.
+"""Fitting: the choice of settings and the pipeline itself, from the rows it is given and no others.
 
-Cross-validation by group belongs here. Which rows may be learned from at all is decided in `dataset`.
+Search and cross-validation by group belong here. Which rows may be learned from at all is decided in `dataset`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.model_selection import GroupKFold
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - lets the next line in
+from sklearn.model_selection import GroupKFold, HalvingGridSearchCV
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from feature_repo.errors import BadData
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-_TUNING_FOLDS = 3
+_SEARCH_FOLDS: Final = 3
+_HALVING: Final = 3  # keeps the better third, on three times the rows
+_MIN_SEARCH_ROWS: Final = 3_000  # fewer tell settings apart by chance alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,35 +44,43 @@ class Examples:
         return Examples(self.matrix[rows], self.labels[rows], self.groups[rows], self.class_count)
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Settings that were tried, on how many rows, and their cross-validated log loss (nats)."""
+
+    settings: Mapping[str, Any]
+    rows: int
+    log_loss: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedModel:
-    """A fitted pipeline, the C it was fitted with, and the cross-validated log loss (nats) of every C tried."""
+    """A fitted pipeline, the settings it was fitted with, and everything that was tried to choose them."""
 
     pipeline: "Pipeline"
-    c: float
-    tuning_log_loss: dict[float, float]
+    settings: Mapping[str, Any]
+    attempts: tuple[Attempt, ...]
 
 
 def fit_model(examples: Examples, recipe: "Recipe", build_pipeline: "PipelineBuilder") -> FittedModel:
-    """Fit a pipeline with the C that had the least log loss out of fold; of equal ones, the first.
+    """Fit a pipeline with the settings that had the least log loss out of fold; of equal ones, the first.
 
     Log loss, because the confidence is used and not the label alone. The folds keep groups whole; with a single
-    group there is nothing to compare on, and the first C is taken.
+    group there is nothing to compare on, and the first settings are taken.
     """
     examples = _shuffle_labels(examples, recipe.label_shuffle_seed)
     # One thread: sums in one order give the same model everywhere, and the threads of BLAS only wait for each other on
     # vectors this short (four times slower). The limit reaches the libraries loaded by now: hence scikit-learn above.
     with threadpool_limits(limits=1):
-        losses = _tune(examples, recipe, build_pipeline)
-        c = min(losses, key=lambda value: losses[value]) if losses else recipe.c_values[0]
-        pipeline = build_pipeline(c, recipe.class_weight).fit(examples.matrix, examples.labels)
-    return FittedModel(pipeline, c, losses)
+        settings, attempts = _search(examples, recipe, build_pipeline())
+        pipeline = build_pipeline().set_params(**settings).fit(examples.matrix, examples.labels)
+    return FittedModel(pipeline, settings, attempts)
 
 
 def predict_out_of_fold(examples: Examples, folds: int, fit: Callable[[Examples], FittedModel]) -> Floats:
     """Probabilities of every row by a model that has seen no row of its group, shape (rows, classes).
 
-    Everything is fitted anew for each fold, the choice of C included.
+    Everything is fitted anew for each fold, the choice of settings included.
     """
     probabilities = np.zeros((len(examples.labels), examples.class_count))
     for learn, judge in deal_folds(examples.groups, folds):
@@ -93,19 +103,39 @@ def deal_folds(groups: NDArray[np.str_], folds: int) -> list[Fold]:
     return list(GroupKFold(count).split(groups, groups=groups))
 
 
-def _tune(examples: Examples, recipe: "Recipe", build_pipeline: "PipelineBuilder") -> dict[float, float]:
-    if len(recipe.c_values) == 1 or len(np.unique(examples.groups)) == 1:
-        return {}
-    folds = deal_folds(examples.groups, _TUNING_FOLDS)
-    builders = {c: partial(build_pipeline, c, recipe.class_weight) for c in recipe.c_values}
-    return {c: float(np.mean(list(_measure_folds(examples, folds, build)))) for c, build in builders.items()}
+def _search(examples: Examples, recipe: "Recipe", pipeline: "Pipeline") -> tuple[dict[str, Any], tuple[Attempt, ...]]:
+    """Successive halving over every combination of the recipe's settings, within folds of whole groups.
+
+    Jamieson and Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*, AISTATS 2016.
+    """
+    first = {name: values[0] for name, values in recipe.search.items()}
+    if all(len(values) == 1 for values in recipe.search.values()) or len(np.unique(examples.groups)) == 1:
+        return first, ()
+    rows = len(examples.labels)
+    search = HalvingGridSearchCV(
+        pipeline,
+        {name: list(values) for name, values in recipe.search.items()},
+        factor=_HALVING,
+        min_resources="exhaust" if rows >= _HALVING * _MIN_SEARCH_ROWS else rows,
+        cv=GroupKFold(min(_SEARCH_FOLDS, len(np.unique(examples.groups)))),
+        scoring=_measure_log_loss,
+        error_score="raise",
+        refit=False,
+        random_state=0,
+    ).fit(examples.matrix, examples.labels, groups=examples.groups)
+    tried = search.cv_results_
+    attempts = tuple(
+        Attempt(settings, int(used), -float(score))
+        for settings, used, score in zip(tried["params"], tried["n_resources"], tried["mean_test_score"], strict=True)
+    )
+    finalists = [one for one in attempts if one.rows == attempts[-1].rows]
+    return dict(min(finalists, key=lambda one: one.log_loss).settings), attempts
 
 
-def _measure_folds(examples: Examples, folds: Sequence[Fold], build: Callable[[], "Pipeline"]) -> Iterator[float]:
-    for learn, judge in folds:
-        pipeline = build().fit(examples.matrix[learn], examples.labels[learn])
-        probabilities = score_matrix(pipeline, examples.matrix[judge], examples.class_count)
-        yield float(compute_log_loss(examples.labels[judge], probabilities).mean())
+def _measure_log_loss(pipeline: "Pipeline", matrix: sparse.csr_matrix, labels: NDArray[np.int64]) -> float:
+    """The negative mean log loss: a search takes the greatest. A class not learned has probability 0."""
+    class_count = int(max(labels.max(), pipeline.classes_.max())) + 1
+    return -float(compute_log_loss(labels, score_matrix(pipeline, matrix, class_count)).mean())
 
 
 def _shuffle_labels(examples: Examples, seed: int | None) -> Examples:

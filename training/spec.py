@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from feature_repo.errors import BadData
 from training import specs
@@ -16,12 +16,15 @@ from training import specs
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-ClassWeight = Literal["balanced"] | None
+    from training.valence import Lexicon
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows on which a model is also judged apart: `at_least <= column < below`, never where the column is null."""
+    """Rows on which a model is also judged apart: `at_least <= column < below`, never where the column is null.
+
+    The column is one of the training table, or derived in `slices`; where it is missing, there is no slice.
+    """
 
     name: str
     column: str
@@ -40,18 +43,28 @@ class GateBounds:
     max_ece
         Greatest expected calibration error, 0 to 1. On 300 rows even a calibrated model shows about 0.05.
     max_loss
-        How far the point estimate may lie below the champion's.
+        Non-inferiority margin: a challenger has to rule out that it loses as much against the champion.
     max_slice_loss
-        The same on one slice; wider, because a slice has fewer rows.
+        On a slice, a challenger is refused if it surely loses more.
+    level
+        Of the tests that "ruled out" and "surely" stand for: one-sided, for all slices together after Holm.
     min_slice_rows
         Slices with fewer rows are reported and not judged.
+    max_seconds_per_1000_rows, max_file_bytes
+        What a version may cost, an order of magnitude above what the default models cost: processor time to predict
+        1,000 rows from stored features, and the size of the file.
+
+    The defaults follow from a simulation on real predictions (`docs/decisions/0015-the-gates-bounds.md`).
     """
 
     min_macro_f1: float
     max_ece: float = 0.15
     max_loss: float = 0.01
-    max_slice_loss: float = 0.05
-    min_slice_rows: int = 200
+    max_slice_loss: float = 0.01
+    level: float = 0.05
+    min_slice_rows: int = 100
+    max_seconds_per_1000_rows: float = 0.25
+    max_file_bytes: int = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,36 +73,56 @@ class Recipe:
 
     Parameters
     ----------
-    c_values
-        Inverse strengths of the L2 penalty to choose among, by cross-validation inside the training side.
-    class_weight
-        "balanced" weighs classes inversely to their rows.
+    search
+        Values to choose among for each setting of the pipeline, under scikit-learn's names for it; the choice is
+        made by cross-validation inside the training side. A single value is no choice.
     label_shuffle_seed
         Shuffles the labels that are learned from: a model that must not pass the gate. None leaves them.
     """
 
-    c_values: tuple[float, ...] = (0.3, 1.0, 3.0)
-    class_weight: ClassWeight = "balanced"
+    search: Mapping[str, tuple[Any, ...]]
     label_shuffle_seed: int | None = None
 
     def change(self, overrides: Mapping[str, Any]) -> "Recipe":
-        """Build the recipe with some of its settings replaced; `C` stands for a single value of `c_values`.
+        """Build the recipe with some of its settings replaced, each by one value or a list of them.
 
-        >>> Recipe().change({"C": 0.0001}).c_values
-        (0.0001,)
+        The end of a setting's name will do.
+
+        >>> Recipe({"classes__estimator__C": (0.3, 1.0)}).change({"C": 0.0001}).search
+        {'classes__estimator__C': (0.0001,)}
         """
-        known = {"C", *self.__dataclass_fields__}
-        unknown = sorted(overrides.keys() - known)
-        if unknown:
-            raise BadData(f"a candidate is changed by {', '.join(sorted(known))}; found {unknown[:5]}")
-        changes: dict[str, Any] = dict(overrides)
-        if "C" in changes:
-            changes["c_values"] = [changes.pop("C")]
-        changes["c_values"] = tuple(float(c) for c in changes.get("c_values", self.c_values))
-        return replace(self, **changes)
+        changes = dict(overrides)
+        seed = changes.pop("label_shuffle_seed", self.label_shuffle_seed)
+        return Recipe({**self.search, **{self._find(name): _list_values(changes[name]) for name in changes}}, seed)
+
+    def fix(self, settings: Mapping[str, Any]) -> "Recipe":
+        """Build the recipe with the choice already made."""
+        return replace(self, search={name: (value,) for name, value in settings.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Express the recipe in types that JSON has."""
+        search = {name: list(values) for name, values in self.search.items()}
+        return {"search": search, "label_shuffle_seed": self.label_shuffle_seed}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Build the recipe that `to_json` expressed."""
+        search = {name: tuple(found) for name, found in values["search"].items()}
+        return cls(search, values["label_shuffle_seed"])
+
+    def _find(self, name: str) -> str:
+        found = [one for one in self.search if one == name or one.endswith(f"__{name}")]
+        if len(found) != 1:
+            known = ", ".join(["label_shuffle_seed", *self.search])
+            raise BadData(f"a candidate is changed by {known}, or the end of such a name; found {name!r}")
+        return found[0]
 
 
-PipelineBuilder = Callable[[float, ClassWeight], "Pipeline"]
+def _list_values(values: Any) -> tuple[Any, ...]:
+    return tuple(values) if isinstance(values, list | tuple) else (values,)
+
+
+PipelineBuilder = Callable[[], "Pipeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +138,9 @@ class ModelSpec:
     feature_service
         Feast feature service; its features but the tokens are the numeric columns.
     build_pipeline
-        (C, class weight) → unfitted scikit-learn pipeline.
+        Builds the unfitted scikit-learn pipeline.
+    recipe
+        Which of its settings are searched.
     gate
         What a version has to show before it is promoted.
     abstain_below
@@ -118,8 +153,10 @@ class ModelSpec:
     held_out_share, held_out_salt
         Share of the groups that no version ever trains on, and the salt of the hash that picks them.
         Never change them: versions are compared on rows that neither has seen.
-    token_column, token_dimension
-        List of token ids, each below the dimension.
+    token_columns, token_dimension
+        Lists of token ids, each below the dimension; the first holds the words in their order.
+    read_lexicon
+        Token column → lexicon whose valences are learned from beside the tokens; None for none.
     group_column
         Rows of one group are never on both sides of a split; a null makes the comment its own group.
     min_rows, min_class_rows
@@ -130,19 +167,25 @@ class ModelSpec:
     classes: tuple[str, ...]
     feature_service: str
     build_pipeline: PipelineBuilder
+    recipe: Recipe
     gate: GateBounds
     slices: tuple[Slice, ...]
     abstain_below: float
-    recipe: Recipe = Recipe()
     is_cross_group: bool = False
     folds: int = 5
     held_out_share: float = 0.2
     held_out_salt: str = "held out for ever"
-    token_column: str = "token_ids_v1"  # noqa: S105 - a column, no secret
+    token_columns: tuple[str, ...] = ("token_ids_v1", "prefix_ids_v1")
     token_dimension: int = 1 << 20
+    read_lexicon: "Callable[[str], Lexicon] | None" = None
     group_column: str = "video_id"
     min_rows: int = 200
     min_class_rows: int = 10
+
+    @property
+    def token_column(self) -> str:
+        """The column that holds the words in their order; it is null where the text has expired."""
+        return self.token_columns[0]
 
 
 # The kinds of comment on which a text model is most likely to be unfair or lost.
@@ -153,7 +196,14 @@ TEXT_SLICES: Final = (
     Slice("with emoji", "emoji_count", at_least=1),
     Slice("with a link", "url_count", at_least=1),
     Slice("shouting", "capital_share", at_least=0.5),
+    Slice("Latin but not English", "is_other_latin", at_least=1),
     Slice("reply", "is_reply", at_least=1),
+    Slice("small channel", "channel_subscriber_count", below=10_000),
+    Slice("large channel", "channel_subscriber_count", at_least=1_000_000),
+    Slice("quiet channel", "comment_count_30d", at_least=1, below=100),
+    Slice("busy channel", "comment_count_30d", at_least=1_000),
+    Slice("new channel", "is_channel_seen", below=1),
+    Slice("seen channel", "is_channel_seen", at_least=1),
 )
 
 

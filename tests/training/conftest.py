@@ -62,6 +62,7 @@ def service() -> ServiceDefinition:
 def spec() -> ModelSpec:
     return replace(
         read_spec("sentiment"),
+        token_columns=("token_ids_v1",),
         token_dimension=DIMENSION,
         gate=GateBounds(min_macro_f1=0.4, min_slice_rows=50),
         slices=(Slice("short text", "text_chars", below=30), Slice("reply", "is_reply", at_least=1)),

@@ -15,6 +15,12 @@ from training.model import build_pipeline, score_matrix
 from training.spec import ModelSpec, Recipe
 from training.trial import build_examples
 
+C = "classes__estimator__C"
+
+
+def build_recipe(*values: float) -> Recipe:
+    return Recipe({C: values})
+
 
 @pytest.fixture(scope="module")
 def examples(training_set: TrainingSet, spec: ModelSpec) -> Examples:
@@ -44,11 +50,12 @@ def test_one_group_makes_no_folds() -> None:
 
 
 def test_the_penalty_with_the_least_loss_out_of_fold_is_taken(examples: Examples) -> None:
-    fitted = fit_model(examples, Recipe(c_values=(0.0001, 0.3)), build_pipeline)
+    fitted = fit_model(examples, build_recipe(0.0001, 0.3), build_pipeline)
 
-    assert set(fitted.tuning_log_loss) == {0.0001, 0.3}
-    assert fitted.tuning_log_loss[0.3] < fitted.tuning_log_loss[0.0001]
-    assert fitted.c == 0.3
+    losses = {one.settings[C]: one.log_loss for one in fitted.attempts}
+    assert set(losses) == {0.0001, 0.3}
+    assert losses[0.3] < losses[0.0001]
+    assert fitted.settings == {C: 0.3}
 
 
 def test_each_penalty_is_tried_on_groups_it_was_not_fitted_on_and_the_best_on_all_rows(examples: Examples) -> None:
@@ -60,19 +67,19 @@ def test_each_penalty_is_tried_on_groups_it_was_not_fitted_on_and_the_best_on_al
             super().fit(matrix, labels)
             return self
 
-    fit_model(examples, Recipe(c_values=(0.3, 1.0)), lambda c, weight: Noting(build_pipeline(c, weight).steps))
+    fit_model(examples, build_recipe(0.3, 1.0), lambda: Noting(build_pipeline().steps))
     sizes = [len(learn) for learn, _ in deal_folds(examples.groups, 3)]
     assert fitted_rows == [*sizes, *sizes, len(examples.labels)]
 
 
 def test_a_single_group_takes_the_first_penalty(examples: Examples) -> None:
     alone = replace(examples, groups=np.full(len(examples.labels), "v1"))
-    fitted = fit_model(alone, Recipe(c_values=(1.0, 0.3)), build_pipeline)
-    assert (fitted.c, fitted.tuning_log_loss) == (1.0, {})
+    fitted = fit_model(alone, build_recipe(1.0, 0.3), build_pipeline)
+    assert (fitted.settings, fitted.attempts) == ({C: 1.0}, ())
 
 
 def test_the_same_rows_give_the_same_model(examples: Examples) -> None:
-    one, other = (fit_model(examples, Recipe(), build_pipeline) for _ in range(2))
+    one, other = (fit_model(examples, build_recipe(0.3, 1.0), build_pipeline) for _ in range(2))
     assert (score_matrix(one.pipeline, examples.matrix) == score_matrix(other.pipeline, examples.matrix)).all()
 
 
@@ -81,18 +88,18 @@ def test_predictions_out_of_fold_come_from_models_that_never_saw_the_group(examp
 
     def fit(part: Examples) -> FittedModel:
         learned.append(set(part.groups))
-        return fit_model(part, Recipe(c_values=(1.0,)), build_pipeline)
+        return fit_model(part, build_recipe(1.0), build_pipeline)
 
     probabilities = predict_out_of_fold(examples, 4, fit)
     assert np.allclose(probabilities.sum(axis=1), 1)
     assert len(learned) == 4
     for seen, (learn, judge) in zip(learned, deal_folds(examples.groups, 4), strict=True):
         assert seen & set(examples.groups[judge]) == set()
-        expected = fit_model(examples.take(learn), Recipe(c_values=(1.0,)), build_pipeline)
+        expected = fit_model(examples.take(learn), build_recipe(1.0), build_pipeline)
         assert (probabilities[judge] == score_matrix(expected.pipeline, examples.matrix[judge])).all()
 
 
 def test_shuffled_labels_give_chance(examples: Examples) -> None:
-    recipe = Recipe(c_values=(1.0,), label_shuffle_seed=1)
+    recipe = replace(build_recipe(1.0), label_shuffle_seed=1)
     probabilities = predict_out_of_fold(examples, 4, lambda part: fit_model(part, recipe, build_pipeline))
     assert (probabilities.argmax(axis=1) == examples.labels).mean() == pytest.approx(1 / 3, abs=0.06)

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from feature_repo.errors import BadData
 from training.model import MatrixSpec, build_matrix, build_pipeline, load_pipeline, score_matrix
 
-SPEC = MatrixSpec("tokens", 8, ("count", "share", "is_it"))
+SPEC = MatrixSpec(("tokens",), 8, ("count", "share", "is_it"))
 NUMBERS = {
     "count": pa.array([0, 3, None, 7], pa.int64()),
     "share": pa.array([0.5, None, float("nan"), 0.0], pa.float64()),
@@ -50,7 +50,7 @@ def test_cells_are_weighted_tokens_and_logarithms_of_numbers() -> None:
 
 @given(st.lists(st.none() | st.lists(st.integers(0, 7), max_size=12), max_size=8))
 def test_tokens_are_weighed_as_the_plain_way_does(tokens: list[list[int] | None]) -> None:
-    matrix = build_matrix(table_of(tokens, x=pa.nulls(len(tokens), pa.int64())), MatrixSpec("tokens", 8, ()))
+    matrix = build_matrix(table_of(tokens, x=pa.nulls(len(tokens), pa.int64())), MatrixSpec(("tokens",), 8, ()))
 
     assert matrix.shape == (len(tokens), 8)
     assert np.allclose(matrix.toarray(), np.reshape([weigh_plainly(row) for row in tokens], (-1, 8)))
@@ -69,7 +69,7 @@ def test_slices_and_chunks_give_the_rows_of_the_whole(offset: int, length: int) 
 def test_a_row_does_not_depend_on_the_rows_beside_it() -> None:
     rng = np.random.default_rng(0)
     rows = [rng.integers(0, 8, int(n)).tolist() for n in rng.integers(0, 30, 500)]
-    spec = MatrixSpec("tokens", 8, ())
+    spec = MatrixSpec(("tokens",), 8, ())
     together = build_matrix(table_of(rows, x=pa.nulls(500)), spec)
 
     alone = [build_matrix(table_of([row], x=pa.nulls(1)), spec).toarray()[0] for row in rows]
@@ -84,7 +84,7 @@ def test_a_missing_column_is_named() -> None:
 @pytest.mark.parametrize(("ids", "found"), [([8], "0 nulls among 1 and 8"), ([1, None], "1 nulls among 2 and 1")])
 def test_foreign_token_ids_are_refused(ids: list[int], found: str) -> None:
     with pytest.raises(BadData, match=f"from 0 to 7; found {found}"):
-        build_matrix(table_of([ids], x=pa.nulls(1)), MatrixSpec("tokens", 8, ()))
+        build_matrix(table_of([ids], x=pa.nulls(1)), MatrixSpec(("tokens",), 8, ()))
 
 
 def test_the_spec_survives_json() -> None:
@@ -93,12 +93,12 @@ def test_the_spec_survives_json() -> None:
 
 @pytest.fixture(scope="module")
 def fitted() -> Pipeline:
-    matrix = build_matrix(table_of([[0], [1], [2]] * 4, x=pa.nulls(12)), MatrixSpec("tokens", 8, ()))
-    return build_pipeline(1.0, "balanced").fit(matrix, [0, 1, 2] * 4)
+    matrix = build_matrix(table_of([[0], [1], [2]] * 4, x=pa.nulls(12)), MatrixSpec(("tokens",), 8, ()))
+    return build_pipeline().fit(matrix, [0, 1, 2] * 4)
 
 
 def test_probabilities_come_in_the_order_of_the_classes_and_sum_to_one(fitted: Pipeline) -> None:
-    matrix = build_matrix(table_of([[2], [0], [5]], x=pa.nulls(3)), MatrixSpec("tokens", 8, ()))
+    matrix = build_matrix(table_of([[2], [0], [5]], x=pa.nulls(3)), MatrixSpec(("tokens",), 8, ()))
     probabilities = score_matrix(fitted, matrix)
 
     assert probabilities.shape == (3, 3)
@@ -108,8 +108,8 @@ def test_probabilities_come_in_the_order_of_the_classes_and_sum_to_one(fitted: P
 
 
 def test_a_class_that_a_fold_lacked_has_probability_zero() -> None:
-    matrix = build_matrix(table_of([[0], [2]] * 4, x=pa.nulls(8)), MatrixSpec("tokens", 8, ()))
-    pipeline = build_pipeline(1.0, None).fit(matrix, [0, 2] * 4)
+    matrix = build_matrix(table_of([[0], [2]] * 4, x=pa.nulls(8)), MatrixSpec(("tokens",), 8, ()))
+    pipeline = build_pipeline().fit(matrix, [0, 2] * 4)
 
     probabilities = score_matrix(pipeline, matrix[:2], class_count=3)
     assert probabilities[:, 1].tolist() == [0, 0]
@@ -118,7 +118,7 @@ def test_a_class_that_a_fold_lacked_has_probability_zero() -> None:
 
 def test_a_pipeline_read_from_its_file_says_the_same(fitted: Pipeline, tmp_path: Path) -> None:
     skops.io.dump(fitted, tmp_path / "model.skops")
-    matrix = build_matrix(table_of([[2], [0]], x=pa.nulls(2)), MatrixSpec("tokens", 8, ()))
+    matrix = build_matrix(table_of([[2], [0]], x=pa.nulls(2)), MatrixSpec(("tokens",), 8, ()))
 
     loaded = load_pipeline(tmp_path / "model.skops")
     assert (score_matrix(loaded, matrix) == score_matrix(fitted, matrix)).all()

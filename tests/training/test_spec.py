@@ -1,7 +1,12 @@
+import json
+
 import pytest
 
 from feature_repo.errors import BadData
 from training.spec import Recipe, list_specs, read_spec
+
+C = "classes__estimator__C"
+RECIPE = Recipe({C: (0.3, 1.0)})
 
 
 def test_the_models_are_the_modules_under_specs() -> None:
@@ -21,12 +26,15 @@ def test_classes_are_in_the_order_of_the_score_tables() -> None:
 
 
 def test_a_candidate_changes_the_recipe_and_nothing_else() -> None:
-    assert Recipe().change({"C": 0.0001}) == Recipe(c_values=(0.0001,))
-    assert Recipe().change({"c_values": [1, 2]}) == Recipe(c_values=(1.0, 2.0))
-    assert Recipe().change({"label_shuffle_seed": 7}) == Recipe(label_shuffle_seed=7)
-    assert Recipe().change({}) == Recipe()
+    assert RECIPE.change({"C": 0.0001}) == Recipe({C: (0.0001,)})
+    assert RECIPE.change({C: [1, 2], "label_shuffle_seed": 3}) == Recipe({C: (1, 2)}, label_shuffle_seed=3)
+    assert Recipe.from_json(json.loads(json.dumps(RECIPE.to_json()))) == RECIPE
+    assert RECIPE.change({}) == RECIPE
+    assert RECIPE.fix({C: 1.0}) == Recipe({C: (1.0,)})
 
 
 def test_an_unknown_change_is_answered_with_those_there_are() -> None:
-    with pytest.raises(BadData, match=r"C, c_values, class_weight, label_shuffle_seed; found \['penalty'\]"):
-        Recipe().change({"penalty": "l1"})
+    with pytest.raises(
+        BadData, match="label_shuffle_seed, classes__estimator__C, or the end of such a name; found 'penalty'"
+    ):
+        RECIPE.change({"penalty": "l1"})
