@@ -1,11 +1,11 @@
 """Champions by an operator's hand, and the list of versions."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from feature_repo.lake import read_lake
-from flows.entry import begin
+from flows.entry import Entry, begin
 from flows.report import Grid, Report
-from flows.settings import read_settings
 from training.promote import PromotionReceipt, promote_version, roll_back
 from training.promotions import read_standing
 from training.registry import list_versions
@@ -14,7 +14,15 @@ from training.spec import list_specs, read_spec
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
-    """One version: what it was trained on, its figures on the rows held out then, and its standing."""
+    """One version: what it was trained on, its figures on the rows held out then, and its standing.
+
+    Parameters
+    ----------
+    standing
+        champion or previous, as the ledger says; challenger for the newest that was not promoted.
+    age_days
+        Days since the labels it learned from were read.
+    """
 
     model: str
     version: str
@@ -23,6 +31,7 @@ class ListedVersion:
     rows: int
     accuracy: float
     macro_f1: float
+    age_days: float
     trained_as_of: str
 
 
@@ -47,42 +56,54 @@ def rollback(model: str, reason: str) -> PromotionReceipt:
     return roll_back(entry.lake, read_spec(model).name, reason=reason, run_id=entry.run_id, now=entry.now)
 
 
-def read_models() -> Models:
-    """Read every version of every model."""
-    return Models(tuple(one for model in list_specs() for one in _read_versions(model)))
+def read_models(now: datetime | None = None) -> Models:
+    """Read every version of every model; their age is counted up to `now`, or the clock."""
+    entry = begin("models", now=now)
+    return Models(tuple(one for model in list_specs() for one in _read_versions(entry, model)))
 
 
-def _read_versions(model: str) -> list[ListedVersion]:
-    lake = read_settings().lake
-    with read_lake(lake) as connection:
+def _read_versions(entry: Entry, model: str) -> list[ListedVersion]:
+    with read_lake(entry.lake) as connection:
         standing = read_standing(connection, model)
     names = {standing.champion: "champion", standing.previous: "previous"}
     return [
         ListedVersion(
             model=model,
             version=found.version,
-            standing=names.get(found.version, ""),
+            standing=names.get(found.version, "challenger" if "challenger" in found.aliases else ""),
             data_version=found.descriptor["data_version"],
             rows=found.descriptor["rows"],
             accuracy=found.descriptor["metrics"]["accuracy"],
             macro_f1=found.descriptor["metrics"]["macro_f1"],
+            age_days=(entry.now - datetime.fromisoformat(found.descriptor["as_of"])) / timedelta(days=1),
             trained_as_of=found.descriptor["as_of"],
         )
-        for found in list_versions(lake, model)
+        for found in list_versions(entry.lake, model)
     ]
 
 
 def build_models_report(models: Models) -> Report:
     """Build the report of all versions."""
-    header = ("model", "version", "standing", "data version", "labelled rows", "accuracy", "macro-F1", "trained as of")
+    header = (
+        "model", "version", "standing", "data version", "labelled rows", "accuracy", "macro-F1", "age", "trained as of",
+    )  # fmt: skip
     rows = tuple(
         (
             one.model, one.version, one.standing, one.data_version, one.rows, one.accuracy, one.macro_f1,
-            one.trained_as_of[:16],
+            _show_age(one.age_days), one.trained_as_of[:16],
         )
         for one in models.versions
     )  # fmt: skip
     return Report(f"{len(rows)} versions", grids=(Grid(header, rows),) if rows else ())
+
+
+def _show_age(days: float) -> str:
+    """Show an age in its own unit.
+
+    >>> _show_age(0.25), _show_age(12.3)
+    ('6 hours', '12 days')
+    """
+    return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"  # noqa: PLR2004 - no "1 days"
 
 
 def build_report(receipt: PromotionReceipt) -> Report:

@@ -33,8 +33,8 @@ _logger = logging.getLogger(__name__)
 
 _SQL: Final = Path(__file__).with_name("dataset.sql")
 
-# Which batch brought a row is no part of what the row says.
-_NOT_CONTENT: Final = frozenset({"ingest_seq", "resolved_seq"})
+# Which batch brought a row, and who labelled it, is no part of what the row says.
+_NOT_CONTENT: Final = frozenset({"ingest_seq", "resolved_seq", "label_source", "labeller"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,8 @@ class TrainingSet:
     Parameters
     ----------
     table
-        One row per labelled comment: the spine's columns, label, labelled_at, the service's features.
+        One row per labelled comment: the spine's columns, label, labelled_at, label_source, labeller, the service's
+        features.
     labels
         Class codes, int64 (rows,): positions in the spec's classes.
     groups
@@ -76,6 +77,20 @@ class TrainingSet:
     expired_ids: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRows:
+    """What a lake has for a training set: the rows whose text is there, and the comments whose text has expired."""
+
+    table: pa.Table
+    expired_ids: tuple[str, ...]
+    service: "ServiceDefinition"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the rows say, in hex."""
+        return digest_rows(select_content(self.table), key="comment_id")
+
+
 def build_training_set(lake: "Lake", spec: "ModelSpec", *, data_version: int, as_of: datetime) -> TrainingSet:
     """Read the training set as it was at a data version: the same arguments give the same rows, whenever asked.
 
@@ -93,20 +108,33 @@ def build_training_set(lake: "Lake", spec: "ModelSpec", *, data_version: int, as
     BadData
         If there are too few labels, or labels of no class of the model.
     """
+    service = describe_service(lake, spec.feature_service)
+    rows = read_labelled_rows(lake, spec, service, data_version=data_version, as_of=as_of)
+    if rows.expired_ids:
+        _logger.warning("model=%s data_version=%d rows_expired=%d", spec.name, data_version, len(rows.expired_ids))
+    known = split_table(rows.table, spec, service, data_version=data_version, as_of=as_of)
+    return replace(known, expired_ids=rows.expired_ids)
+
+
+def read_labelled_rows(
+    lake: "Lake", spec: "ModelSpec", service: "ServiceDefinition", *, data_version: int, as_of: datetime
+) -> LabelledRows:
+    """Read the labelled comments with the features of a service, be it as it is now or as a version kept it."""
     query = build_query(spec.name, data_version=data_version, as_of=as_of)
-    table = read_features(lake, spec.feature_service, query, data_version=data_version)
+    table = read_features(lake, service, query, data_version=data_version)
     with read_lake(lake) as connection:
         is_expired = find_expired(connection, table, spec.token_column)
     expired_ids = tuple(sorted(table.column("comment_id").filter(pa.array(is_expired)).to_pylist()))
-    if expired_ids:
-        _logger.warning("model=%s data_version=%d rows_expired=%d", spec.name, data_version, len(expired_ids))
-    service = describe_service(lake, spec.feature_service)
-    kept = table.filter(pa.array(~is_expired))
-    return replace(split_table(kept, spec, service, data_version=data_version, as_of=as_of), expired_ids=expired_ids)
+    return LabelledRows(table.filter(pa.array(~is_expired)), expired_ids, service)
+
+
+def select_content(table: pa.Table) -> pa.Table:
+    """The columns of a feature table that say something, which the batch that brought a row does not."""
+    return table.select(sorted(set(table.column_names) - _NOT_CONTENT))
 
 
 def build_query(task: str, *, data_version: int, as_of: datetime) -> str:
-    """Write the query for the labelled comments: columns of the spine, label and labelled_at.
+    """Write the query for the labelled comments: columns of the spine, label, and when and by whom it was given.
 
     A label belongs to the latest text observed at or before it was given; if there is none, to the first.
     """
@@ -140,17 +168,18 @@ def split_table(
         groups, share=0 if spec.is_cross_group else spec.held_out_share, salt=spec.held_out_salt
     )
     _check_rows(spec, labels, groups, is_held_out)
-    numeric = tuple(name for name in service.features if name != spec.token_column)
+    numeric = tuple(name for name in service.features if not pa.types.is_list(table.schema.field(name).type))
+    lexicon = spec.read_lexicon(spec.token_column) if spec.read_lexicon else None
     return TrainingSet(
         table=table,
         labels=labels,
         groups=groups,
         is_held_out=is_held_out,
-        matrix=MatrixSpec(spec.token_column, spec.token_dimension, numeric),
+        matrix=MatrixSpec(spec.token_columns, spec.token_dimension, numeric, lexicon),
         service=service,
         data_version=data_version,
         as_of=as_of,
-        digest=digest_rows(table.select(sorted(set(table.column_names) - _NOT_CONTENT)), key="comment_id"),
+        digest=digest_rows(select_content(table), key="comment_id"),
     )
 
 

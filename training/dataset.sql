@@ -3,7 +3,9 @@ with verdicts as (
     select
         comment_id,
         label,
-        labelled_at
+        labelled_at,
+        source as label_source,
+        labeller
     from raw.labels
     where
         task = {task}
@@ -21,7 +23,9 @@ with verdicts as (
 select
     spine.*,
     verdicts.label,
-    verdicts.labelled_at
+    verdicts.labelled_at,
+    verdicts.label_source,
+    verdicts.labeller
 from ({spine}) as spine
 inner join verdicts on verdicts.comment_id = spine.comment_id -- many texts to one verdict
 qualify row_number() over (

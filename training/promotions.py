@@ -10,15 +10,22 @@ Knows neither MLflow nor the gate.
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
 
-from feature_repo.errors import Unavailable
+from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import quote_name
 
 if TYPE_CHECKING:
     import duckdb
 
+_CHAMPION_AT: Final = Path(__file__).with_name("champion_at.sql").read_text(encoding="utf-8")
+
 Action = Literal["promoted", "refused", "rolled_back"]
+
+
+class ChampionChanged(Unavailable):
+    """The champion is no longer the one that a decision was about: judge again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,18 @@ def read_standing(connection: "duckdb.DuckDBPyConnection", model: str) -> Standi
     return Standing(*row) if row else Standing(None, None)
 
 
+def read_champion_at(connection: "duckdb.DuckDBPyConnection", model: str, instant: datetime) -> str | None:
+    """Read who was champion at an instant (aware); None before the first promotion.
+
+    One query over the ledger, the same for any past instant: `champion_at.sql`. A rollback counts like a promotion, a
+    refusal changes nothing, and at the very instant of a decision its outcome is in force.
+    """
+    if instant.tzinfo is None:
+        raise BadData(f"an instant must say its time zone, found {instant.isoformat()}")
+    row = connection.execute(_CHAMPION_AT, {"model": model, "instant": instant}).fetchone()
+    return row[0] if row else None
+
+
 def read_last_verdict(
     connection: "duckdb.DuckDBPyConnection", model: str, version: str
 ) -> tuple[Action, tuple[str, ...]] | None:
@@ -71,12 +90,12 @@ def append_promotion(connection: "duckdb.DuckDBPyConnection", promotion: Promoti
 
     Raises
     ------
-    Unavailable
+    ChampionChanged
         If the champion is no longer the one that the decision was about.
     """
     now = read_standing(connection, promotion.model).champion
     if now != promotion.champion_before:
-        raise Unavailable(
+        raise ChampionChanged(
             f"the champion of {promotion.model} was {promotion.champion_before or 'none'} when version "
             f"{promotion.version} was judged, and is {now or 'none'} now; judge it again"
         )

@@ -1,11 +1,13 @@
-"""What made a model besides its data: the commit, whether the tree was clean, and the locked dependencies."""
+"""What made a model besides its data: the commit, whether the tree was clean, the locked dependencies, the code."""
 
 import hashlib
+import platform
 import subprocess
 from pathlib import Path
 from typing import Final
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
+_SOURCES: Final = frozenset({".py", ".sql", ".toml"})
 
 
 def read_provenance(root: Path = _ROOT) -> dict[str, str]:
@@ -17,6 +19,23 @@ def read_provenance(root: Path = _ROOT) -> dict[str, str]:
         "git_dirty": "unknown" if changes is None else str(bool(changes)).lower(),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else "unknown",
     }
+
+
+def read_environment() -> dict[str, str]:
+    """What a lock file does not fix and bits may hang on: the release of Python and the kind of machine."""
+    return {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+
+
+def digest_code(folder: Path = _ROOT / "training") -> str:
+    """SHA-256, in hex, of the source of this package, statements and specs included; nothing else is read.
+
+    Every file counts: to tell which of them a fit hangs on would be one more thing to get wrong.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in _SOURCES):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
 
 
 def _ask_git(root: Path, *arguments: str) -> str | None:

@@ -1,9 +1,9 @@
-"""The registry of model versions: what a training run leaves in MLflow, and how a version is found again.
+"""The registry of model versions: how a version is registered, and how it is found again.
 
-The only module that knows MLflow. It works through clients bound to one store, never through MLflow's global
-tracking URI or active run: so nothing is written to `./mlruns`, no server is asked, and two lakes in one process
-do not mix. Which version *is* champion is read from the ledger (`promotions`); MLflow's aliases mirror it, for
-those who look there.
+With `run_log`, which says what is logged, the only module that knows MLflow. It works through clients bound to one
+store, never through MLflow's global tracking URI or active run: so nothing is written to `./mlruns`, no server is
+asked, and two lakes in one process do not mix. Which version *is* champion is read from the ledger (`promotions`);
+MLflow's aliases mirror it, for those who look there.
 """
 
 import hashlib
@@ -11,31 +11,33 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as read_package_version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import read_lake
+from training.digest import digest_json
 from training.promotions import read_standing
+from training.run_log import DESCRIPTOR_FILE, MODEL_FILE, ROWS_FILE, log_dataset, log_pipeline, log_record
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from mlflow import MlflowClient
-    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion as RegisteredVersion
     from sklearn.pipeline import Pipeline
 
     from feature_repo.lake import Lake
-    from training.describe import RunRecord
+    from training.run_record import RunRecord
 
-_MODEL_FILE: Final = "model.skops"
-_DESCRIPTOR_FILE: Final = "descriptor.json"
-_HASH_TAG: Final = "model_sha256"
-_REQUIREMENTS: Final = ("scikit-learn", "skops", "numpy", "scipy")
+_HASH_TAGS: Final = {
+    MODEL_FILE: "model_sha256",
+    DESCRIPTOR_FILE: "descriptor_sha256",
+    ROWS_FILE: "spine_sha256",
+}
+_INPUTS_TAG: Final = "inputs_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,13 @@ class ModelVersion:
 
 
 def register_version(
-    lake: "Lake", model: str, *, pipeline: "Pipeline", descriptor: Mapping[str, Any], record: "RunRecord"
+    lake: "Lake",
+    model: str,
+    *,
+    pipeline: "Pipeline",
+    descriptor: Mapping[str, Any],
+    record: "RunRecord",
+    kept_rows: "pa.Table | None" = None,
 ) -> ModelVersion:
     """Log a run and register its pipeline as the newest version of a model, under the alias challenger.
 
@@ -73,13 +81,15 @@ def register_version(
     """
     with _open_client(lake) as client:
         run = client.create_run(_find_experiment(client, lake, model), run_name=descriptor["run_id"])
-        _log_record(client, run.info.run_id, record)
-        _log_dataset(client, run.info.run_id, descriptor)
-        model_id, location, digest = _log_pipeline(client, run, pipeline, descriptor)
+        dataset = log_dataset(client, run.info.run_id, descriptor, record.profile)
+        logged = log_pipeline(client, run, pipeline, descriptor, example=record.example, kept_rows=kept_rows)
+        log_record(client, run, record, model_id=logged.model_id, dataset=dataset)
         if not client.search_registered_models(f"name = '{model}'"):
             client.create_registered_model(model)
+        tags = {_HASH_TAGS[name]: digest for name, digest in logged.digests.items()}
+        tags[_INPUTS_TAG] = digest_json(descriptor.get("inputs"))
         created = client.create_model_version(
-            model, location, run.info.run_id, tags={_HASH_TAG: digest}, model_id=model_id
+            model, logged.location, run.info.run_id, tags, description=record.summary, model_id=logged.model_id
         )
         client.set_registered_model_alias(model, "challenger", str(created.version))
         client.set_terminated(run.info.run_id)
@@ -109,7 +119,7 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
         find = client.get_model_version_by_alias if number == "challenger" else client.get_model_version
         registered = find(model, number)
         found = _read_version(lake, registered)
-    _check_file(found.path, registered.tags.get(_HASH_TAG))
+    _check_files(found, registered.tags)
     return found
 
 
@@ -124,6 +134,24 @@ def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
     return tuple(sorted(versions, key=lambda one: int(one.version), reverse=True))
 
 
+def read_kept_rows(version: ModelVersion) -> "pa.Table | None":
+    """The rows that a resolved version keeps of its training set; None if it was registered without."""
+    from pyarrow import parquet  # noqa: PLC0415 - scoring resolves versions and reads no rows
+
+    path = version.path.with_name(ROWS_FILE)
+    return parquet.read_table(path) if path.exists() else None
+
+
+def find_newest(lake: "Lake", model: str, inputs: Mapping[str, str] | None = None) -> ModelVersion | None:
+    """The newest version of a model, or of those fitted from the same inputs; None if there is none."""
+    if not _locate_store(lake).exists():
+        return None
+    wanted = f"name = '{model}'" + (f" and tags.{_INPUTS_TAG} = '{digest_json(inputs)}'" if inputs else "")
+    with _open_client(lake) as client:
+        found = client.search_model_versions(wanted, max_results=1, order_by=["version_number DESC"])
+    return resolve(lake, model, str(found[0].version)) if found else None
+
+
 def mirror_aliases(lake: "Lake", model: str) -> None:
     """Set MLflow's aliases to what the ledger says; safe to repeat, and whatever a kill left is put right."""
     with read_lake(lake) as connection:
@@ -135,6 +163,14 @@ def mirror_aliases(lake: "Lake", model: str) -> None:
                 client.set_registered_model_alias(model, alias, version)
         if standing.champion is not None and there.get("challenger") == standing.champion:
             client.delete_registered_model_alias(model, "challenger")
+
+
+def mirror_verdict(lake: "Lake", version: ModelVersion, action: str, reasons: Sequence[str]) -> None:
+    """Set what MLflow says of a version's verdict to what the ledger says; safe to repeat."""
+    with _open_client(lake) as client:
+        client.set_tag(version.run_id, "verdict", action)
+        folder = _relocate(lake, client.get_run(version.run_id).info.artifact_uri)
+    (folder / "verdict.md").write_text("".join(f"- {reason}\n" for reason in reasons), encoding="utf-8")
 
 
 def _read_number(lake: "Lake", model: str, wanted: str) -> str | None:
@@ -153,6 +189,11 @@ def _locate_store(lake: "Lake") -> Path:
 
 def _locate_artifacts(lake: "Lake") -> Path:
     return lake.home / "mlflow" / "artifacts"
+
+
+def _relocate(lake: "Lake", location: str) -> Path:
+    """Where a folder of MLflow lies, which keeps absolute paths: a lake may have been moved or restored."""
+    return _locate_artifacts(lake) / location.rpartition("/mlflow/artifacts/")[2]
 
 
 @contextmanager
@@ -205,94 +246,29 @@ def _find_experiment(client: "MlflowClient", lake: "Lake", model: str) -> str:
     raise Unavailable(f"MLflow's experiments of {model} all write outside of {location}; restore the lake where it was")
 
 
-def _log_record(client: "MlflowClient", run_id: str, record: "RunRecord") -> None:
-    from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - seconds to import
-
-    client.log_batch(
-        run_id,
-        metrics=[Metric(name, value, timestamp=0, step=0) for name, value in record.metrics.items()],
-        params=[Param(name, value) for name, value in record.params.items()],
-        tags=[RunTag(name, value) for name, value in record.tags.items()],
-    )
-    for path, text in record.texts.items():
-        client.log_text(run_id, text, path)
-    for path, figure in record.figures.items():
-        client.log_figure(run_id, figure, path)
-
-
-def _log_dataset(client: "MlflowClient", run_id: str, descriptor: Mapping[str, Any]) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 - seconds to import
-
-    dataset = Dataset(
-        name=f"{descriptor['model']} labels at data version {descriptor['data_version']}",
-        digest=descriptor["digest"][:32],  # MLflow takes 36 characters at most
-        source_type="scorelake",
-        source=json.dumps({name: descriptor[name] for name in ("feature_service", "data_version", "as_of", "digest")}),
-    )
-    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-
-
-def _log_pipeline(
-    client: "MlflowClient", run: "Run", pipeline: "Pipeline", descriptor: Mapping[str, Any]
-) -> tuple[str, str, str]:
-    """Save pipeline and descriptor; returns the logged model's id, its location and the file's SHA-256."""
-    import mlflow.sklearn  # noqa: PLC0415 - seconds to import
-    from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
-
-    logged = client.create_logged_model(
-        run.info.experiment_id, name=descriptor["model"], source_run_id=run.info.run_id, model_type="classifier"
-    )
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
-        # The requirements are named, because inferring them starts a process that loads the model again.
-        mlflow.sklearn.save_model(
-            pipeline,
-            str(folder),
-            serialization_format="skops",
-            signature=_build_signature(descriptor),
-            pip_requirements=[f"{name}=={read_package_version(name)}" for name in _REQUIREMENTS],
-        )
-        digest = hashlib.sha256((folder / _MODEL_FILE).read_bytes()).hexdigest()
-        (folder / _DESCRIPTOR_FILE).write_text(json.dumps(descriptor, indent=2, sort_keys=True), encoding="utf-8")
-        client.log_model_artifacts(logged.model_id, str(folder))
-    client.log_outputs(run.info.run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
-    client.finalize_logged_model(logged.model_id, "READY")
-    return logged.model_id, logged.artifact_location, digest
-
-
-def _build_signature(descriptor: Mapping[str, Any]) -> Any:
-    import numpy as np  # noqa: PLC0415 - with MLflow only
-    from mlflow.models import ModelSignature  # noqa: PLC0415
-    from mlflow.types import Schema, TensorSpec  # noqa: PLC0415
-
-    columns = descriptor["matrix"]["token_dimension"] + len(descriptor["matrix"]["numeric"])
-    return ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float64"), (-1, columns))]),
-        outputs=Schema([TensorSpec(np.dtype("int64"), (-1,))]),
-    )
-
-
 def _read_version(lake: "Lake", found: "RegisteredVersion") -> ModelVersion:
-    # MLflow keeps absolute paths; a lake that was moved or restored is read where it now lies.
-    folder = _locate_artifacts(lake) / str(found.source).rpartition("/mlflow/artifacts/")[2]
+    folder = _relocate(lake, str(found.source))
     try:
-        descriptor = json.loads((folder / _DESCRIPTOR_FILE).read_text(encoding="utf-8"))
+        descriptor = json.loads((folder / DESCRIPTOR_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadData(f"{found.name} version {found.version} has lost its files at {folder}: {error}") from error
     return ModelVersion(
         model=found.name,
         version=str(found.version),
         run_id=str(found.run_id),
-        path=folder / _MODEL_FILE,
+        path=folder / MODEL_FILE,
         descriptor=descriptor,
         aliases=tuple(sorted(found.aliases)),
     )
 
 
-def _check_file(path: Path, expected: str | None) -> None:
-    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
-    if found != expected:
-        raise BadData(
-            f"the model file {path} is not the one that was registered: expected SHA-256 {expected}, found {found}. "
-            "Restore it from a backup, or roll back to another version."
-        )
+def _check_files(version: ModelVersion, tags: Mapping[str, str]) -> None:
+    """Refuse files that are not those that were registered; what was registered without a digest passes."""
+    for name, tag in _HASH_TAGS.items():
+        path, expected = version.path.with_name(name), tags.get(tag)
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
+        if found != expected and (expected is not None or name == MODEL_FILE):
+            raise BadData(
+                f"the file {path} is not the one that was registered: expected SHA-256 {expected}, found {found}. "
+                "Restore it from a backup, or roll back to another version."
+            )

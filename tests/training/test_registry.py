@@ -12,11 +12,21 @@ import skops.io
 
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import Lake, run_transaction, write_lake
-from training.describe import build_descriptor, build_record, check_split, read_matrix, read_recipe
+from training.describe import build_descriptor, check_split, read_matrix, read_recipe
 from training.gate import judge
-from training.model import build_matrix, load_pipeline, score_matrix
+from training.kept_rows import build_kept_rows
+from training.model import TRUSTED_TYPES, build_matrix, load_pipeline, score_matrix
 from training.promotions import Action, Promotion, append_promotion, read_standing
-from training.registry import ModelVersion, list_versions, mirror_aliases, register_version, resolve
+from training.registry import (
+    ModelVersion,
+    find_newest,
+    list_versions,
+    mirror_aliases,
+    read_kept_rows,
+    register_version,
+    resolve,
+)
+from training.run_record import build_record
 from training.spec import ModelSpec
 from training.trial import Trial
 
@@ -27,7 +37,14 @@ def register(lake: Lake, trial: Trial, run_id: str = "run-1") -> ModelVersion:
     verdict = judge(trial.rows, trial.probabilities, None, trial.spec.gate)
     descriptor = build_descriptor(trial, run_id=run_id)
     record = build_record(trial, verdict, descriptor, tags={"git_commit": "abc"})
-    return register_version(lake, trial.spec.name, pipeline=trial.fitted.pipeline, descriptor=descriptor, record=record)
+    return register_version(
+        lake,
+        trial.spec.name,
+        pipeline=trial.fitted.pipeline,
+        descriptor=descriptor,
+        record=record,
+        kept_rows=build_kept_rows(trial),
+    )
 
 
 def decide(lake: Lake, version: str, before: str | None, action: Action = "promoted") -> None:
@@ -77,36 +94,6 @@ def test_the_descriptor_says_what_was_learned_from(trial: Trial, spec: ModelSpec
     assert descriptor["classes"] == list(spec.classes)
     assert (descriptor["feature_service"], descriptor["service_digest"]) == ("sentiment_v1", "5e" * 32)
     assert descriptor["metrics"]["macro_f1"] == trial.evaluation.overall.values["macro_f1"].value
-
-
-def test_a_run_leaves_figures_plots_and_a_card(registered: Lake, trial: Trial) -> None:
-    from mlflow import MlflowClient  # noqa: PLC0415 - seconds to import; the store is read as its users would
-
-    store = f"sqlite:///{registered.home / 'mlflow' / 'mlflow.db'}"
-    client = MlflowClient(store, store)
-    run = client.get_run(resolve(registered, "sentiment", "1").run_id)
-
-    overall = trial.evaluation.overall.values["macro_f1"]
-    names = ("macro_f1", "macro_f1_low", "macro_f1_high")
-    assert [run.data.metrics[name] for name in names] == [overall.value, overall.low, overall.high]
-    assert run.data.metrics["slices/short text/rows"] == trial.evaluation.slices["short text"].rows
-    assert run.data.params["data_version"] == "1"
-    assert run.data.tags["git_commit"] == "abc"
-    assert run.data.tags["data_digest"] == trial.training_set.digest
-    assert run.inputs is not None
-    assert run.inputs.dataset_inputs[0].dataset.digest == trial.training_set.digest[:32]
-    assert run.info.status == "FINISHED"
-
-
-def test_artifacts_are_files_that_open(registered: Lake) -> None:
-    folder = registered.home / "mlflow" / "artifacts"
-    (card,) = folder.glob("*/artifacts/card.md")
-    plots = {path.name: path.read_bytes()[:8] for path in (card.parent / "plots").iterdir()}
-
-    assert card.read_text().startswith("# sentiment")
-    assert plots == dict.fromkeys(("confusion.png", "reliability.png", "slices.png"), b"\x89PNG\r\n\x1a\n")
-    assert json.loads((card.parent / "evaluation.json").read_text())["overall"]["rows"] > 0
-    assert (card.parent / "verdict.md").read_text().startswith("- Macro-F1 ")
 
 
 def test_without_a_champion_the_way_to_one_is_shown(registered: Lake, lake: Lake) -> None:
@@ -165,7 +152,7 @@ def test_an_alias_set_by_hand_in_mlflow_promotes_nothing(registered: Lake, trial
 
 def test_a_file_that_was_altered_is_refused(registered: Lake, trial: Trial) -> None:
     path = resolve(registered, "sentiment", "1").path
-    skops.io.dump(trial.spec.build_pipeline(1.0, None), path)
+    skops.io.dump(trial.spec.build_pipeline(), path)
     with pytest.raises(BadData, match=r"is not the one that was registered: expected SHA-256 \w{64}, found \w{64}"):
         resolve(registered, "sentiment", "1")
 
@@ -176,6 +163,51 @@ def test_a_file_that_was_altered_is_refused(registered: Lake, trial: Trial) -> N
     shutil.rmtree(path.parent)
     with pytest.raises(BadData, match="sentiment version 1 has lost its files"):
         resolve(registered, "sentiment", "1")
+
+
+@pytest.mark.parametrize("name", ["descriptor.json", "spine.parquet"])
+def test_what_lies_beside_the_model_is_covered_by_a_digest_too(registered: Lake, name: str) -> None:
+    file = resolve(registered, "sentiment", "1").path.with_name(name)
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"negative", b"positive") if name.endswith(".json") else content + b"x")
+    assert file.read_bytes() != content
+    with pytest.raises(BadData, match=rf"{name} is not the one that was registered: .*roll back to another version"):
+        resolve(registered, "sentiment", "1")
+    file.write_bytes(content)
+    assert resolve(registered, "sentiment", "1").version == "1"
+
+
+def test_a_version_registered_without_those_digests_is_still_found(registered: Lake) -> None:
+    from mlflow import MlflowClient  # noqa: PLC0415 - seconds to import; as an earlier release left it
+
+    store = f"sqlite:///{registered.home / 'mlflow' / 'mlflow.db'}"
+    for tag in ("descriptor_sha256", "spine_sha256", "inputs_sha256"):
+        MlflowClient(store, store).delete_model_version_tag("sentiment", "1", tag)
+    resolve(registered, "sentiment", "1").path.with_name("spine.parquet").unlink()
+    found = resolve(registered, "sentiment", "1")
+    assert read_kept_rows(found) is None
+
+
+def test_the_newest_version_of_the_same_inputs_is_found(registered: Lake, trial: Trial) -> None:
+    inputs = resolve(registered, "sentiment", "1").descriptor["inputs"]
+    second = register(registered, trial, run_id="run-2")
+    for found in (find_newest(registered, "sentiment"), find_newest(registered, "sentiment", inputs)):
+        assert found is not None
+        assert found.version == second.version == "2"
+    assert find_newest(registered, "sentiment", inputs | {"code": "another"}) is None
+    assert find_newest(registered, "spam") is None
+
+
+def test_a_version_keeps_the_rows_of_its_training_set(registered: Lake, trial: Trial) -> None:
+    kept = read_kept_rows(resolve(registered, "sentiment", "1"))
+    assert kept is not None
+    assert kept.equals(build_kept_rows(trial))
+
+
+def test_no_type_beyond_those_that_skops_knows_is_trusted(registered: Lake) -> None:
+    path = resolve(registered, "sentiment", "1").path
+    assert TRUSTED_TYPES == ()
+    assert skops.io.get_untrusted_types(file=path) == []
 
 
 def test_a_lake_that_moved_trains_on_in_its_new_place(registered: Lake, registered_home: Path, trial: Trial) -> None:
@@ -241,12 +273,13 @@ os.environ.pop("CI", None), os.environ.pop("PYTEST_CURRENT_TEST", None)
 from feature_repo.lake import Lake
 from training.model import build_pipeline
 from training.registry import register_version, list_versions
-from training.describe import RunRecord
+from training.run_record import RunRecord
 import numpy as np, scipy.sparse as sparse
 
-pipeline = build_pipeline(1.0, None).fit(sparse.csr_matrix(np.eye(4)), [0, 1, 0, 1])
+pipeline = build_pipeline().fit(sparse.csr_matrix(np.eye(4)), [0, 1, 0, 1])
 descriptor = {
-    "model": "spam", "run_id": "r", "matrix": {"token_dimension": 4, "numeric": []}, "feature_service": "s",
+    "model": "spam", "run_id": "r", "matrix": {"token_columns": ["t"], "token_dimension": 4, "numeric": []},
+    "feature_service": "s",
     "data_version": 1, "as_of": "2026-01-01", "digest": "d" * 64,
 }
 record = RunRecord(params={}, metrics={}, tags={}, texts={}, figures={})
