@@ -9,8 +9,8 @@ from flows.evaluation import build_grids
 from flows.report import Report
 from flows.stage import run_step, tell
 from flows.train import read_trainable_version
+from training.reevaluate import EvaluateReceipt, evaluate_model
 from training.spec import read_spec
-from training.train import EvaluateReceipt, evaluate_model
 
 
 @flow(name="evaluate", flow_run_name="evaluate-{model}", log_prints=False)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from feature_repo.errors import ScorelakeError
+from feature_repo.errors import BadData, ScorelakeError
 
 if TYPE_CHECKING:
     from flows.report import Report
@@ -113,6 +113,15 @@ def _watch_with(progress: Progress) -> Callable[[str, int, int | None], None]:
         progress.update(bars[stage], completed=done, total=total)
 
     return watch
+
+
+def check_answerable() -> None:
+    """Refuse to ask a person where nobody can answer: the server that a command starts for itself has no UI."""
+    if not os.environ.get("PREFECT_API_URL"):
+        raise BadData(
+            "a person answers in the UI of a Prefect server; set PREFECT_API_URL to one, such as that of "
+            "`prefect server start`"
+        )
 
 
 def say(line: str) -> None:

@@ -9,17 +9,18 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from training.metrics import BINS, Codes, Metrics, compute_metrics, estimate_metrics, tally_groups
+from training.coverage import CoveragePoint, measure_coverage
+from training.metrics import BINS, Codes, Metrics, estimate_metrics, tally_groups
 from training.model import Floats
+from training.slices import mark_slices
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from training.behaviour import BehaviourResult
     from training.dataset import TrainingSet
-    from training.spec import ModelSpec, Slice
+    from training.learning import LearningPoint
+    from training.spec import ModelSpec
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +80,17 @@ class Evaluation:
         Figures per slice that has rows.
     confusion
         Rows by label (first index) and predicted class.
-    abstained_share, decided_accuracy
-        Share of rows below the abstain threshold, and the accuracy on the others; None if there are none.
+    decided
+        What is decided at the spec's abstain threshold.
+    coverage
+        The same over many thresholds.
     later
         A model that learned from the earlier rows only, on later rows of held-out groups; None where there
         are too few of them.
+    behaviours
+        What the model made of texts written for the purpose; empty if nobody asked.
+    learning
+        Figures when learning from fewer groups; empty if nobody asked.
     """
 
     design: str
@@ -93,9 +100,11 @@ class Evaluation:
     slices: Mapping[str, Metrics]
     confusion: tuple[tuple[int, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
-    abstained_share: float
-    decided_accuracy: float | None
+    decided: CoveragePoint
+    coverage: tuple[CoveragePoint, ...]
     later: Metrics | None
+    behaviours: tuple["BehaviourResult", ...] = ()
+    learning: tuple["LearningPoint", ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Express the evaluation in types that JSON has."""
@@ -107,22 +116,14 @@ def choose_judged_rows(training_set: "TrainingSet", spec: "ModelSpec") -> Judged
     is_judged = np.ones_like(training_set.is_held_out) if spec.is_cross_group else training_set.is_held_out
     learned = training_set.labels if spec.is_cross_group else training_set.labels[~is_judged]
     positions = np.flatnonzero(is_judged)
-    table = training_set.table.take(positions)
     return JudgedRows(
         classes=spec.classes,
         positions=positions,
         labels=training_set.labels[positions],
         groups=np.unique(training_set.groups[positions], return_inverse=True)[1].astype(np.int64),
-        slices={one.name: mark_slice(table, one) for one in spec.slices if one.column in table.column_names},
+        slices={name: is_in[positions] for name, is_in in mark_slices(training_set, spec).items()},
         majority=int(np.bincount(learned).argmax()),
     )
-
-
-def mark_slice(table: "pa.Table", one: "Slice") -> NDArray[np.bool_]:
-    """Which rows of a table belong to a slice; a null belongs to none."""
-    values = pc.cast(table.column(one.column), "float64").to_numpy()
-    is_in: NDArray[np.bool_] = (values >= one.at_least) & (values < one.below)
-    return is_in
 
 
 def evaluate_probabilities(
@@ -131,7 +132,6 @@ def evaluate_probabilities(
     """Measure probabilities (rows, classes) on the judged rows."""
     total = rows.tally(probabilities).sum(axis=0)
     count = len(rows.classes)
-    is_decided = probabilities.max(axis=1) >= abstain_below
     return Evaluation(
         design=design,
         overall=estimate_metrics(rows.tally(probabilities), rows.classes),
@@ -144,8 +144,8 @@ def evaluate_probabilities(
         },
         confusion=tuple(tuple(int(n) for n in row) for row in total[: count * count].reshape(count, count)),
         reliability=_read_reliability(total[count * count + 2 :]),
-        abstained_share=float(1 - is_decided.mean()),
-        decided_accuracy=_measure_accuracy(rows, probabilities, is_decided),
+        decided=measure_coverage(rows, probabilities, (abstain_below,))[0],
+        coverage=measure_coverage(rows, probabilities),
         later=later,
     )
 
@@ -164,10 +164,3 @@ def _read_reliability(curve: Floats) -> tuple[ReliabilityBin, ...]:
         for count, summed, hits in zip(counts, confidence, right, strict=True)
         if count
     )
-
-
-def _measure_accuracy(rows: JudgedRows, probabilities: Floats, is_counted: NDArray[np.bool_]) -> float | None:
-    if not is_counted.any():
-        return None
-    sums = rows.tally(probabilities, is_counted).sum(axis=0)
-    return float(compute_metrics(sums, rows.classes)["accuracy"])

@@ -1,34 +1,39 @@
-"""The steps of training: train a version and let the gate decide, or evaluate a version again.
+"""The step of training: train a version and let the gate decide.
 
-Each reads, calls the kernels and records what came of it. Order of flows and retries are in `flows`, promotion
-and rollback by hand in `promote`.
+It reads, calls the kernels and records what came of it. Order of flows and retries are in `flows`, the judging in
+`judgement`, what need not be done again in `rerun`, evaluation of what is registered in `reevaluate`, promotion and
+rollback by hand in `promote`.
 """
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.lake import read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run, read_peak_memory_mib
 from training.dataset import TrainingSet, build_training_set
-from training.describe import build_descriptor, build_record, check_split, read_matrix, read_recipe
-from training.evaluate import choose_judged_rows
-from training.gate import Verdict, judge
-from training.model import Floats, load_pipeline
+from training.describe import build_descriptor
+from training.examination import examine_trial
+from training.gate import Verdict
+from training.judgement import Ask, Judgement, judge_trial, settle
+from training.kept_rows import build_kept_rows
 from training.promotions import Promotion, append_promotion, read_standing
 from training.provenance import read_provenance
-from training.registry import ModelVersion, mirror_aliases, register_version, resolve
+from training.registry import ModelVersion, mirror_aliases, mirror_verdict, register_version
+from training.rerun import Earlier, describe_verdict, find_earlier, restore_trial
+from training.run_record import build_record
 from training.stopwatch import Stopwatch
-from training.trial import Trial, check_same_rows, evaluate_judged, predict_judged, run_trial
+from training.trial import Trial, run_trial
 
 if TYPE_CHECKING:
     import duckdb
 
     from feature_repo.lake import Lake
     from training.evaluate import Evaluation
-    from training.spec import ModelSpec
+    from training.spec import ModelSpec, Recipe
 
 _logger = logging.getLogger(__name__)
 
@@ -44,9 +49,11 @@ class TrainReceipt:
     rows_expired
         Labelled comments that could not be learned from any more, because their text has expired.
     stage_seconds
-        read, fit (tuning and evaluation included), judge and register.
+        read, fit (tuning and evaluation included), judge and register; those that were needed.
     champion_before, champion_after
         Version numbers; the same if the gate refused.
+    why
+        Why the version was computed, or was not computed again.
     """
 
     run_id: str
@@ -61,21 +68,20 @@ class TrainReceipt:
     stage_seconds: Mapping[str, float]
     champion_before: str | None
     champion_after: str | None
+    why: str = ""
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether a version stood for the same inputs already, so that nothing was fitted."""
+        return "fit" not in self.stage_seconds
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its verdict stood already, too, so that nothing was done."""
+        return "judge" not in self.stage_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluateReceipt:
-    """What a registered version is worth on the rows that are held out now."""
-
-    run_id: str
-    model: str
-    version: str
-    data_version: int
-    evaluation: "Evaluation"
-    stage_seconds: Mapping[str, float]
-
-
-def train_model(
+def train_model(  # noqa: PLR0913 - a run has as many settings
     lake: "Lake",
     spec: "ModelSpec",
     *,
@@ -83,8 +89,12 @@ def train_model(
     now: datetime,
     data_version: int,
     candidate: Mapping[str, Any] | None = None,
+    is_again: bool = False,
+    ask: Ask | None = None,
 ) -> TrainReceipt:
     """Train a version, register it, and make it champion if the gate lets it.
+
+    What an earlier run did on the same inputs is not done again: see `rerun`.
 
     Parameters
     ----------
@@ -94,121 +104,74 @@ def train_model(
         Rows with a greater ingest_seq do not count.
     candidate
         Changes to the spec's recipe, such as {"C": 0.0001} or {"label_shuffle_seed": 1}.
+    is_again
+        Fits and judges whatever was done before.
+    ask
+        Asked about a version that passed the gate, before it is promoted: what a person says is one check more.
 
     Raises
     ------
     BadData
         If the labels do not suffice to train.
     Unavailable
-        If features are missing, or another run changed the champion meanwhile.
+        If features are missing, or another run writes for too long.
     """
     watch = Stopwatch()
     recipe = spec.recipe.change(candidate or {})
     with watch.time("read"):
         training_set = build_training_set(lake, spec, data_version=data_version, as_of=now)
-    with watch.time("fit"):
-        trial = run_trial(training_set, spec, recipe)
+        earlier = Earlier("it was asked for") if is_again else find_earlier(lake, training_set, spec, recipe)
+    if earlier.version and earlier.verdict:
+        trial = restore_trial(earlier.version, training_set, spec)
+        standing = earlier.version.version, earlier.verdict, earlier.why
+        return _leave(lake, trial, standing, run_id=run_id, now=now, watch=watch)
+    trial = _fit(training_set, spec, recipe, earlier.version, watch)
     with watch.time("judge"):
-        champion = _find_champion(lake, spec.name)
-        verdict = _judge(lake, trial, champion)
+        first = judge_trial(lake, trial)
     with watch.time("register"):
-        version = _register(lake, trial, verdict, run_id=run_id, seconds=watch.seconds)
-    promotion = _decide(version, verdict, champion, run_id=run_id, decided_at=watch.advance(now))
-    _publish(lake, promotion, _describe_run(trial, promotion, started_at=now, seconds=watch.seconds))
+        version = earlier.version or _register(lake, trial, first.verdict, run_id=run_id, seconds=watch.seconds)
+
+    def publish(judgement: Judgement) -> Promotion:
+        promotion = _decide(version, judgement, run_id=run_id, decided_at=watch.advance(now))
+        run = _describe_run(trial, judgement.verdict, promotion, started_at=now, seconds=watch.seconds)
+        _publish(lake, promotion, run)
+        return promotion
+
+    promotion, verdict = settle(lake, trial, first, publish, ask and partial(ask, version.version))
     mirror_aliases(lake, spec.name)
-    return _write_receipt(trial, verdict, promotion, watch.seconds)
+    mirror_verdict(lake, version, promotion.action, promotion.reasons)
+    champions = promotion.champion_before, promotion.champion_after
+    standing = version.version, verdict, earlier.why
+    return _write_receipt(trial, standing, champions, run_id=run_id, seconds=watch.seconds)
 
 
-def evaluate_model(
-    lake: "Lake", spec: "ModelSpec", version: str, *, run_id: str, now: datetime, data_version: int
-) -> EvaluateReceipt:
-    """Evaluate a registered version on the rows that are held out as of a data version.
-
-    Parameters
-    ----------
-    version
-        Number or alias; resolved once.
-
-    Raises
-    ------
-    BadData
-        If the version was trained under another split, so that it may have learned from these rows.
-    """
-    watch = Stopwatch()
-    with watch.time("read"):
-        found = resolve(lake, spec.name, version)
-        check_split(spec, found)
-        spec = replace(spec, feature_service=found.descriptor["feature_service"])
-        training_set = build_training_set(lake, spec, data_version=data_version, as_of=now)
-    with watch.time("score"):
-        rows = choose_judged_rows(training_set, spec)
-        evaluation = evaluate_judged(spec, rows, _predict(found, training_set, spec))
-    run = Run(
-        run_id,
-        "evaluate",
-        now,
-        watch.advance(now),
-        model=spec.name,
-        model_version=found.version,
-        rows_owed=len(rows.labels),
-        data_version=data_version,
-        stage_seconds=watch.seconds,
-        details=evaluation.to_json(),
-    )
-    with write_lake(lake, purpose=f"evaluate {spec.name}") as connection:
-        run_transaction(connection, lambda inside: append_run(inside, run))
-    return EvaluateReceipt(run_id, spec.name, found.version, data_version, evaluation, watch.seconds)
-
-
-def _find_champion(lake: "Lake", model: str) -> ModelVersion | None:
-    with read_lake(lake) as connection:
-        version = read_standing(connection, model).champion
-    return None if version is None else resolve(lake, model, version)
-
-
-def _judge(lake: "Lake", trial: Trial, champion: ModelVersion | None) -> Verdict:
-    if champion is None:
-        return judge(trial.rows, trial.probabilities, None, trial.spec.gate)
-    check_split(trial.spec, champion)
-    known = _read_for(lake, trial, champion.descriptor["feature_service"])
-    return judge(trial.rows, trial.probabilities, _predict(champion, known, trial.spec), trial.spec.gate)
-
-
-def _read_for(lake: "Lake", trial: Trial, service: str) -> TrainingSet:
-    """The trial's rows with the features of the champion's service, which need not be the challenger's."""
-    ours = trial.training_set
-    if service == ours.service.name:
-        return ours
-    spec = replace(trial.spec, feature_service=service)
-    theirs = build_training_set(lake, spec, data_version=ours.data_version, as_of=ours.as_of)
-    check_same_rows(ours, theirs)
-    return theirs
-
-
-def _predict(version: ModelVersion, training_set: TrainingSet, spec: "ModelSpec") -> Floats:
-    return predict_judged(
-        training_set,
-        spec,
-        matrix=read_matrix(version),
-        recipe=read_recipe(version),
-        pipeline=load_pipeline(version.path),
-    )
+def _fit(
+    training_set: TrainingSet, spec: "ModelSpec", recipe: "Recipe", earlier: ModelVersion | None, watch: Stopwatch
+) -> Trial:
+    if earlier is not None:
+        return restore_trial(earlier, training_set, spec)
+    with watch.time("fit"):
+        return examine_trial(run_trial(training_set, spec, recipe))
 
 
 def _register(
     lake: "Lake", trial: Trial, verdict: Verdict, *, run_id: str, seconds: Mapping[str, float]
 ) -> ModelVersion:
     descriptor = build_descriptor(trial, run_id=run_id)
-    tags = read_provenance() | {f"seconds_{stage}": f"{spent:.3f}" for stage, spent in seconds.items()}
-    tags["peak_memory_mib"] = f"{read_peak_memory_mib():.0f}"
-    record = build_record(trial, verdict, descriptor, tags=tags)
-    return register_version(lake, trial.spec.name, pipeline=trial.fitted.pipeline, descriptor=descriptor, record=record)
+    costs = {f"seconds/{stage}": spent for stage, spent in seconds.items()}
+    costs["peak_memory_mib"] = read_peak_memory_mib()
+    return register_version(
+        lake,
+        trial.spec.name,
+        pipeline=trial.fitted.pipeline,
+        descriptor=descriptor,
+        record=build_record(trial, verdict, descriptor, tags=read_provenance(), costs=costs),
+        kept_rows=build_kept_rows(trial),
+    )
 
 
-def _decide(
-    version: ModelVersion, verdict: Verdict, champion: ModelVersion | None, *, run_id: str, decided_at: datetime
-) -> Promotion:
-    before = champion.version if champion else None
+def _decide(version: ModelVersion, judgement: Judgement, *, run_id: str, decided_at: datetime) -> Promotion:
+    before, verdict = judgement.champion, judgement.verdict
     return Promotion(
         decided_at=decided_at,
         model=version.model,
@@ -221,7 +184,9 @@ def _decide(
     )
 
 
-def _describe_run(trial: Trial, promotion: Promotion, *, started_at: datetime, seconds: Mapping[str, float]) -> Run:
+def _describe_run(
+    trial: Trial, verdict: Verdict, promotion: Promotion, *, started_at: datetime, seconds: Mapping[str, float]
+) -> Run:
     metrics = {name: one.value for name, one in trial.evaluation.overall.values.items()}
     return Run(
         promotion.run_id,
@@ -237,8 +202,9 @@ def _describe_run(trial: Trial, promotion: Promotion, *, started_at: datetime, s
         details={
             "digest": trial.training_set.digest,
             "metrics": metrics,
-            "c": trial.fitted.c,
+            "settings": dict(trial.fitted.settings),
             "rows_expired": len(trial.training_set.expired_ids),
+            **describe_verdict(verdict, trial.spec.gate),
         },
     )
 
@@ -259,11 +225,45 @@ def _publish(lake: "Lake", promotion: Promotion, run: Run) -> None:
     )
 
 
-def _write_receipt(trial: Trial, verdict: Verdict, promotion: Promotion, seconds: Mapping[str, float]) -> TrainReceipt:
+def _leave(
+    lake: "Lake", trial: Trial, standing: tuple[str, Verdict, str], *, run_id: str, now: datetime, watch: Stopwatch
+) -> TrainReceipt:
+    """Record that nothing was left to do; the standing version, its verdict and why are those of an earlier run."""
+    version, _, why = standing
+    with read_lake(lake) as connection:
+        champion = read_standing(connection, trial.spec.name).champion
+    run = Run(
+        run_id,
+        "train",
+        now,
+        watch.advance(now),
+        model=trial.spec.name,
+        model_version=version,
+        rows_owed=len(trial.training_set.labels),
+        data_version=trial.training_set.data_version,
+        stage_seconds=watch.seconds,
+        details={"digest": trial.training_set.digest, "nothing_done": why},
+    )
+    with write_lake(lake, purpose=f"record that {trial.spec.name} is unchanged") as connection:
+        run_transaction(connection, lambda inside: append_run(inside, run))
+    mirror_aliases(lake, trial.spec.name)
+    _logger.info("model=%s version=%s nothing done: %s", trial.spec.name, version, why)
+    return _write_receipt(trial, standing, (champion, champion), run_id=run_id, seconds=watch.seconds)
+
+
+def _write_receipt(
+    trial: Trial,
+    standing: tuple[str, Verdict, str],
+    champions: tuple[str | None, str | None],
+    *,
+    run_id: str,
+    seconds: Mapping[str, float],
+) -> TrainReceipt:
+    version, verdict, why = standing
     return TrainReceipt(
-        run_id=promotion.run_id,
-        model=promotion.model,
-        version=promotion.version,
+        run_id=run_id,
+        model=trial.spec.name,
+        version=version,
         data_version=trial.training_set.data_version,
         digest=trial.training_set.digest,
         rows=len(trial.training_set.labels),
@@ -271,6 +271,7 @@ def _write_receipt(trial: Trial, verdict: Verdict, promotion: Promotion, seconds
         evaluation=trial.evaluation,
         verdict=verdict,
         stage_seconds=dict(seconds),
-        champion_before=promotion.champion_before,
-        champion_after=promotion.champion_after,
+        champion_before=champions[0],
+        champion_after=champions[1],
+        why=why,
     )

@@ -4,7 +4,7 @@ This is the one place where rows that are learned from and rows that are judged 
 can be read on one page. Figures are made of them in `evaluate`, a verdict in `gate`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +53,7 @@ def run_trial(training_set: "TrainingSet", spec: "ModelSpec", recipe: "Recipe") 
     A cross-group spec has no held-out side: the model to register learns from every row, and is judged
     by refits that have not seen the group in question.
     """
+    check_groups_apart(training_set)
     examples = build_examples(training_set, spec, training_set.matrix)
     rows = choose_judged_rows(training_set, spec)
     fit = partial(fit_model, recipe=recipe, build_pipeline=spec.build_pipeline)
@@ -62,7 +63,7 @@ def run_trial(training_set: "TrainingSet", spec: "ModelSpec", recipe: "Recipe") 
         probabilities = predict_out_of_fold(examples, spec.folds, fit)
     else:
         probabilities = score_matrix(fitted.pipeline, examples.matrix[rows.positions])
-        later = measure_later(training_set, spec, examples, replace(recipe, c_values=(fitted.c,)))
+        later = measure_later(training_set, spec, examples, recipe.fix(fitted.settings))
     evaluation = evaluate_judged(spec, rows, probabilities, later)
     return Trial(spec, training_set, recipe, fitted, rows, probabilities, evaluation)
 
@@ -107,8 +108,8 @@ def measure_later(
 ) -> Metrics | None:
     """Figures of a model that learned from the earlier 80 % of the rows, on later rows of held-out groups.
 
-    None if there are fewer than 100 such rows, or too few of a class to learn from. C is the one chosen on the
-    whole training side, of which no held-out group is part.
+    None if there are fewer than 100 such rows, or too few of a class to learn from. The settings are those chosen on
+    the whole training side, of which no held-out group is part.
     """
     instants = training_set.table.column("event_timestamp").to_numpy().astype("datetime64[us]").astype(np.int64)
     is_later = instants > np.quantile(instants, 1 - _LATER_SHARE)
@@ -121,6 +122,23 @@ def measure_later(
     groups = np.unique(judged.groups, return_inverse=True)[1].astype(np.int64)
     probabilities = score_matrix(fitted.pipeline, judged.matrix)
     return estimate_metrics(tally_groups(judged.labels, probabilities, groups, int(groups.max()) + 1), spec.classes)
+
+
+def check_groups_apart(training_set: "TrainingSet") -> None:
+    """Refuse a split with rows of one group on both sides: what was learned there would be judged there.
+
+    Raises
+    ------
+    BadData
+        Naming up to five such groups.
+    """
+    held_out = training_set.is_held_out
+    shared = np.intersect1d(training_set.groups[held_out], training_set.groups[~held_out])
+    if len(shared):
+        raise BadData(
+            f"no group may be on both sides of the split; {len(shared)} are: {', '.join(map(str, shared[:5]))}. "
+            "The split must follow from the group alone."
+        )
 
 
 def check_same_rows(challenger: "TrainingSet", champion: "TrainingSet") -> None:

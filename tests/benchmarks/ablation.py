@@ -30,9 +30,9 @@ from feature_repo.sources.mapping import read_mapping
 from flows.report import Grid, Report, print_report
 from training.card import show_estimate
 from training.dataset import TrainingSet, build_training_set, split_table
+from training.difference import compare_macro_f1
 from training.evaluate import choose_judged_rows
 from training.fit import fit_model, predict_out_of_fold
-from training.gate import compare_macro_f1
 from training.spec import ModelSpec, Recipe, read_spec
 from training.trial import build_examples, evaluate_judged
 
@@ -56,7 +56,7 @@ GROUPS = {
         for name in ("comment_count", "author_count", "like_count", "reply_count", "capital_share", "url_share")
     ),
 }
-RECIPE = Recipe(c_values=(1.0,))
+RECIPE = Recipe({"classes__estimator__C": (1.0,)})
 # preset, folder, and the files of each kind, by model
 SOURCES = {
     "sentiment": (
@@ -125,7 +125,7 @@ def build_rows(side: TrainingSet, spec: ModelSpec) -> list[tuple[Any, ...]]:
     for name, numeric in variants.items():
         probabilities = predict(side, spec, numeric)
         values = evaluate_judged(spec, rows, probabilities).overall.values
-        against = show_estimate(compare_macro_f1(rows, probabilities, whole))
+        against = show_estimate(compare_macro_f1(rows, probabilities, whole).estimate)
         found.append((name, show_estimate(values["accuracy"]), show_estimate(values["macro_f1"]), against))
     return found
 

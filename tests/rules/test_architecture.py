@@ -46,7 +46,7 @@ def _importers(library: str) -> set[str]:
                 "feature_repo/saved_dataset.py",
             },
         ),
-        ("mlflow", {"training/registry.py"}),
+        ("mlflow", {"training/registry.py", "training/run_log.py"}),
         ("evidently", {"scoring/drift.py"}),
         ("filelock", {"feature_repo/lake.py"}),
         ("googleapiclient", {"feature_repo/sources/youtube_client.py"}),

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pytest
 
 from training.dataset import TrainingSet
-from training.evaluate import JudgedRows, build_majority, choose_judged_rows, evaluate_probabilities, mark_slice
+from training.evaluate import JudgedRows, build_majority, choose_judged_rows, evaluate_probabilities
+from training.slices import mark_slice
 from training.spec import ModelSpec, Slice
 
 ROWS = JudgedRows(
@@ -29,8 +30,10 @@ def test_an_evaluation_on_a_table_one_can_check_by_hand() -> None:
     assert (found.majority, found.baseline.values["accuracy"].value) == ("ham", 2 / 4)
     assert {name: metrics.rows for name, metrics in found.slices.items()} == {"short text": 2}, "no empty slice"
     assert found.slices["short text"].values["accuracy"].value == 1
-    assert found.abstained_share == 1 / 4
-    assert found.decided_accuracy == 1
+    assert (found.decided.share.value, found.decided.rows) == (3 / 4, 3)
+    assert found.decided.accuracy is not None
+    assert found.decided.accuracy.value == 1
+    assert found.coverage[0].share.value == 1, "a threshold of 0 decides everything"
     assert [(one.accuracy, one.rows) for one in found.reliability] == [(0, 1), (1, 1), (1, 1), (1, 1)]
     assert [one.confidence for one in found.reliability] == pytest.approx([0.55, 0.6, 0.8, 0.9])
     assert found.later is None
@@ -38,7 +41,7 @@ def test_an_evaluation_on_a_table_one_can_check_by_hand() -> None:
 
 def test_a_model_that_always_abstains_has_no_accuracy_on_what_it_decided() -> None:
     found = evaluate_probabilities(ROWS, PROBABILITIES, design="", abstain_below=1.0)
-    assert (found.abstained_share, found.decided_accuracy) == (1, None)
+    assert (found.decided.share.value, found.decided.accuracy) == (0, None)
 
 
 def test_an_evaluation_is_json() -> None:

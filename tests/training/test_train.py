@@ -11,9 +11,10 @@ from feature_repo.errors import BadData, Refused, Unavailable
 from feature_repo.lake import Lake, read_lake, write_lake
 from training.promote import promote_version, roll_back
 from training.promotions import read_standing
+from training.reevaluate import EvaluateReceipt, evaluate_model
 from training.registry import resolve
 from training.spec import read_spec
-from training.train import EvaluateReceipt, TrainReceipt, evaluate_model, train_model
+from training.train import TrainReceipt, train_model
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 
