@@ -136,7 +136,7 @@ def _write_record(position: int, text: str) -> bytes:
     return f"{position},{quoted},x".encode()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(_TEXTS, st.none() | _CORRUPTIONS), max_size=12))
 def test_every_good_record_survives_its_broken_neighbours(rows: list[tuple[str, Corrupt | None]]) -> None:
     """At most one broken line between two good ones: two together can be one legal record."""

@@ -31,7 +31,7 @@ from tests.feature_repo.histories import (
 ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "naive", "text")
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     rows=row_lists,
     asks=ask_lists,
