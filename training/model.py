@@ -82,7 +82,8 @@ class MatrixSpec:
     def from_json(cls, values: Mapping[str, Any]) -> "MatrixSpec":
         """Build the spec that `to_json` expressed."""
         lexicon = Lexicon.from_json(values["lexicon"]) if values.get("lexicon") else None
-        columns = tuple(values["token_columns"])
+        # Versions of the first releases name one column.
+        columns = tuple(values["token_columns"] if "token_columns" in values else [values["token_column"]])
         return cls(columns, int(values["token_dimension"]), tuple(values["numeric"]), lexicon)
 
 

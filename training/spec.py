@@ -107,8 +107,9 @@ class Recipe:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
         """Build the recipe that `to_json` expressed."""
-        search = {name: tuple(found) for name, found in values["search"].items()}
-        return cls(search, values["label_shuffle_seed"])
+        # Versions of the first releases searched C alone.
+        search = values["search"] if "search" in values else {"classes__estimator__C": values["c_values"]}
+        return cls({name: tuple(found) for name, found in search.items()}, values["label_shuffle_seed"])
 
     def _find(self, name: str) -> str:
         found = [one for one in self.search if one == name or one.endswith(f"__{name}")]

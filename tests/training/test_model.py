@@ -89,6 +89,8 @@ def test_foreign_token_ids_are_refused(ids: list[int], found: str) -> None:
 
 def test_the_spec_survives_json() -> None:
     assert MatrixSpec.from_json(SPEC.to_json()) == SPEC
+    first = {"token_column": "tokens", "token_dimension": 8, "numeric": ["count", "share", "is_it"]}
+    assert MatrixSpec.from_json(first) == SPEC, "as the first releases wrote it"
 
 
 @pytest.fixture(scope="module")

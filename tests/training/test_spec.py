@@ -38,3 +38,8 @@ def test_an_unknown_change_is_answered_with_those_there_are() -> None:
         BadData, match="label_shuffle_seed, classes__estimator__C, or the end of such a name; found 'penalty'"
     ):
         RECIPE.change({"penalty": "l1"})
+
+
+def test_a_recipe_of_the_first_releases_is_still_read() -> None:
+    kept = {"c_values": [0.3, 1.0], "class_weight": "balanced", "label_shuffle_seed": None}
+    assert Recipe.from_json(kept) == RECIPE
