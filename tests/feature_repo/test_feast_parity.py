@@ -131,7 +131,7 @@ def is_right_in_feast(row: Row) -> bool:
     return row.created is not None and row.version == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=row_lists, asks=ask_lists.filter(len), is_cut_off=st.booleans())
 def test_both_find_the_same_where_feast_is_right(
     both: Both, *, rows: list[Row], asks: list[Ask], is_cut_off: bool

@@ -31,7 +31,7 @@ from tests.feature_repo.histories import (
 ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "naive", "text")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows=row_lists,
     asks=ask_lists,
@@ -79,7 +79,7 @@ def test_a_lookup_finds_what_the_oracle_finds(
     assert [tuple(row.values()) for row in found.to_pylist()] == expected
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(rows=row_lists, first=steps, last=steps, data_version=st.none() | st.integers(0, 3))
 def test_the_latest_is_what_a_spine_at_the_end_is_given(
     *, rows: list[Row], first: int, last: int, data_version: int | None
@@ -100,7 +100,7 @@ def check_that_later_rows_are_not_seen(lookup: str) -> None:
     """Whatever becomes known after the last instant that is asked for may be there or not: nothing changes."""
 
     # The same examples every time, and none is made smaller: it is known what the leaking ones look like.
-    @settings(max_examples=150, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(max_examples=100, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
     @given(rows=row_lists, later=row_lists, asks=ask_lists, last=st.integers(0, 4))
     def check(rows: list[Row], later: list[Row], asks: list[Ask], last: int) -> None:
         asks = [replace(ask, instant=None if ask.instant is None else min(ask.instant, last)) for ask in asks]
