@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_repo.errors import BadData
-from feature_repo.features.statements import read_statement
+from feature_repo.features.texts import describe_texts
 from feature_repo.lake import Lake, quote_text, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from feature_repo.online import read_online, read_online_state
@@ -134,15 +134,7 @@ def _pair_with_texts(lake: Lake, logged: Sequence[Row]) -> Pairs:
                 [row["comment_id"], row["text_id"]],
             ).fetchone()
             if text:  # one that has expired cannot be served either
-                yield row["comment_id"], row["features"], write_values(describe_text(connection, text[0]))
-
-
-def describe_text(connection: "duckdb.DuckDBPyConnection", text: str) -> dict[str, Any]:
-    """Text features of a single text, by the statement that computes those of a table."""
-    connection.execute("create or replace temporary table texts as select $text::varchar as text", {"text": text})
-    found = connection.execute(f"select * exclude (text) from ({read_statement('text')})")  # noqa: S608 - our statement
-    names = [column[0] for column in found.description]
-    return dict(zip(names, found.fetchone() or (), strict=True))
+                yield row["comment_id"], row["features"], write_values(describe_texts([text[0]]).to_pylist()[0])
 
 
 def _pair_with_online(lake: Lake, logged: Sequence[Row]) -> Pairs:
