@@ -3,6 +3,9 @@
 All hold a year of comments, and each hour adds as many to one as to another. The denser lake has the channels of the
 small one, so that its windows hold more comments for each channel. The wider one has as many comments for each channel
 as the small one, hence more channels: an hour changes more of them.
+
+Each lake is filled and first materialized in a process of its own. The hours are measured in one process, one hour of
+each lake in turn, so that all meet the same state of the machine.
 """
 
 import argparse
@@ -34,7 +37,8 @@ DAYS = 365
 BATCH_DAYS = 1
 CHANNELS = 200
 HOURLY_ROWS = 1_000
-HOURS = 5
+HOURS = 9
+_END = START + timedelta(days=DAYS)
 
 _COMMENTS = """
 insert into raw.comments by name
@@ -78,28 +82,39 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Seconds of the first materialization, and of each hour after it."""
+class Filled:
+    """A lake of so many comments: seconds and peak memory of its first materialization."""
 
     rows: int
     channels: int
+    home: str
     first_seconds: float
-    hour_seconds: tuple[float, ...]
     peak_mib: float
 
 
-def measure(rows: int, channels: int, home: Path) -> Measured:
-    """Fill a lake, materialize it, then add some hours one by one, in channels at random."""
-    lake = Lake(home, memory_limit="8GB")
+def fill(rows: int, channels: int, home: Path) -> Filled:
+    """Fill a lake with a year of comments and materialize it."""
+    lake = _open(home)
     _fill(lake, rows, channels)
-    end = START + timedelta(days=DAYS)
-    first = _materialize(lake, end, "first")
-    seconds = []
+    seconds = _materialize(lake, _END, "first")
+    return Filled(rows, channels, str(home), seconds, read_peak_memory_mib())
+
+
+def measure_hours(lakes: list[Filled]) -> dict[str, list[float]]:
+    """Seconds of each hour by home: some hours more, one by one, with comments in channels at random."""
+    seconds: dict[str, list[float]] = {filled.home: [] for filled in lakes}
     for hour in range(HOURS):
-        since = end + timedelta(hours=hour)
-        _append(lake, Batch(f"hour{hour}", since, timedelta(hours=1), HOURLY_ROWS, channels, f"hash({hour}, i)"))
-        seconds.append(_materialize(lake, since + timedelta(hours=1), f"h{hour}"))
-    return Measured(rows, channels, first, tuple(seconds), read_peak_memory_mib())
+        since = _END + timedelta(hours=hour)
+        for filled in lakes:
+            lake = _open(Path(filled.home))
+            span = timedelta(hours=1)
+            _append(lake, Batch(f"hour{hour}", since, span, HOURLY_ROWS, filled.channels, f"hash({hour}, i)"))
+            seconds[filled.home].append(_materialize(lake, since + span, f"h{hour}"))
+    return seconds
+
+
+def _open(home: Path) -> Lake:
+    return Lake(home, memory_limit="8GB")
 
 
 def _fill(lake: Lake, rows: int, channels: int) -> None:
@@ -138,24 +153,31 @@ def _materialize(lake: Lake, now: datetime, run_id: str) -> float:
     return perf_counter() - started
 
 
-def run_apart(rows: int, channels: int, home: Path) -> Measured:
-    """Measure one lake in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.materialize", "--one", str(rows), str(channels), str(home)]
+def fill_apart(rows: int, channels: int, home: Path) -> Filled:
+    """Fill one lake in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.materialize", "--fill", str(rows), str(channels), str(home)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout)
-    return Measured(**found | {"hour_seconds": tuple(found["hour_seconds"])})
+    return Filled(**json.loads(done.stdout))
 
 
-def build_report(small: Measured, *larger: Measured) -> Report:
-    """A row per lake, and how many times as much as in the small one an hour costs in the others."""
-    hours = {one: statistics.median(one.hour_seconds) for one in (small, *larger)}
+def build_report(lakes: list[Filled], seconds: dict[str, list[float]]) -> Report:
+    """A row per lake, and how many times as much as in the first one an hour costs in the others."""
+    hours = {filled.home: statistics.median(seconds[filled.home]) for filled in lakes}
     rows = tuple(
-        (f"{one.rows:,}", f"{one.channels:,}", one.first_seconds, hour, max(one.hour_seconds), one.peak_mib)
-        for one, hour in hours.items()
+        (
+            f"{one.rows:,}",
+            f"{one.channels:,}",
+            one.first_seconds,
+            hours[one.home],
+            max(seconds[one.home]),
+            one.peak_mib,
+        )
+        for one in lakes
     )
     columns = ("comments", "channels", "first s", "one hour s (median)", "one hour s (worst)", "peak MiB")
+    small, *larger = lakes
     notes = tuple(
-        f"one more hour costs {hours[one] / hours[small]:.2f} times as much "
+        f"one more hour costs {hours[one.home] / hours[small.home]:.2f} times as much "
         f"with {one.rows:,} comments in {one.channels:,} channels"
         for one in larger
     )
@@ -163,27 +185,24 @@ def build_report(small: Measured, *larger: Measured) -> Report:
 
 
 def main() -> None:
-    """Measure the lakes and print the ratios."""
+    """Fill the lakes, measure their hours and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 10_000_000), help="comments, small and large")
     parser.add_argument(
         "--channels", type=int, help="channels of the wider lake; as dense as the small one if not told"
     )
-    parser.add_argument("--one", nargs=3)
+    parser.add_argument("--fill", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        rows, channels, home = arguments.one
-        sys.stdout.write(json.dumps(asdict(measure(int(rows), int(channels), Path(home)))))
+    if arguments.fill:
+        rows, channels, home = arguments.fill
+        sys.stdout.write(json.dumps(asdict(fill(int(rows), int(channels), Path(home)))))
         return
     small, large = arguments.rows
     wide = arguments.channels or CHANNELS * large // small
-    lakes = ((small, CHANNELS), (large, CHANNELS), (large, wide))
-    print_report(build_report(*(_measure_apart(rows, channels) for rows, channels in lakes)), Console())
-
-
-def _measure_apart(rows: int, channels: int) -> Measured:
+    sizes = ((small, CHANNELS), (large, CHANNELS), (large, wide))
     with tempfile.TemporaryDirectory() as scratch:
-        return run_apart(rows, channels, Path(scratch) / "home")
+        lakes = [fill_apart(*size, Path(scratch) / f"lake{number}") for number, size in enumerate(sizes)]
+        print_report(build_report(lakes, measure_hours(lakes)), Console())
 
 
 if __name__ == "__main__":
