@@ -1,6 +1,7 @@
 """How tables come to be: the lake is brought to its declarations, forward only.
 
-What is declared is in `contracts`; nothing here moves or changes rows.
+What is declared is in `contracts`. Rows stay as they are, but for the columns that features of comments gain: null in
+the rows of before, they would be silently other features than those of new rows.
 """
 
 from collections import defaultdict
@@ -11,7 +12,9 @@ from pandera.pandas import DataFrameSchema
 
 from feature_repo.contracts import read_sql_types
 from feature_repo.errors import BadData
+from feature_repo.features.late_columns import fill_columns, find_unfilled
 from feature_repo.lake import quote_name, quote_text
+from feature_repo.tables.features import COMMENT_FEATURES
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,14 +34,25 @@ def find_outdated(
 def migrate_tables(connection: "duckdb.DuckDBPyConnection", tables: Sequence[DataFrameSchema]) -> tuple[str, ...]:
     """Create or extend tables until they match their declarations; safe to repeat.
 
-    Columns are added or allowed to be null, never dropped or retyped. Returns the names of the tables that changed.
+    Columns are added or allowed to be null, never dropped or retyped. What rows of features.comment_features lack by
+    then is filled, see `late_columns`. Returns the names of the tables that changed.
     Run it in one transaction: each statement of its own would be a commit of its own.
     """
     found = _read_columns(connection)
     outdated = find_outdated(connection, tables)
     for table in outdated:
         _migrate_table(connection, table, found[str(table.name)])
-    return tuple(str(table.name) for table in outdated)
+    features = [str(table.name) for table in tables if table is COMMENT_FEATURES]
+    filled = [name for name in features if _fill(connection, found[name])]
+    return tuple(dict.fromkeys([*(str(table.name) for table in outdated), *filled]))
+
+
+def _fill(connection: "duckdb.DuckDBPyConnection", found: Columns) -> bool:
+    """Fill what the features of comments have gained, or lack since an earlier migration; whether there was any."""
+    gained = COMMENT_FEATURES.columns.keys() - found.keys() if found else set()
+    lacking = gained.union(find_unfilled(connection))
+    fill_columns(connection, sorted(lacking))
+    return bool(lacking)
 
 
 def _migrate_table(connection: "duckdb.DuckDBPyConnection", table: DataFrameSchema, found: Columns) -> None:

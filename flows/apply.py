@@ -21,7 +21,7 @@ class ApplyReceipt:
 def apply() -> ApplyReceipt:
     """Migrate the tables, then register the definitions, each under the writer lock; safe to repeat."""
     lake = read_settings().lake
-    tables = prepare_lake(lake)
+    tables = prepare_lake(lake, is_thorough=True)
     with write_lake(lake, purpose="apply the feature definitions"):
         registered = apply_definitions(lake)
     return ApplyReceipt(str(lake.home), tables, registered)

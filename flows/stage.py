@@ -4,8 +4,11 @@ The retry policy is written here once, on the family of the error: what is unava
 bad data and refusals are not.
 """
 
+import errno
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -14,6 +17,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from feature_repo.contracts import TABLES
 from feature_repo.errors import Refused, ScorelakeError, Unavailable
+from feature_repo.features.late_columns import find_unfilled
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from feature_repo.migration import find_outdated, migrate_tables
@@ -39,12 +43,35 @@ def run_step(entry: Entry, step: Callable[[], T]) -> T:
     )
     try:
         for attempt in attempts:
-            with attempt:
+            with attempt, _report_full_disk(entry):
                 result = step()
     except ScorelakeError as error:
         _record_failure(entry, error)
         raise
     return result
+
+
+@contextmanager
+def _report_full_disk(entry: Entry) -> Iterator[None]:
+    """Say so when the disk is full, whichever library has found out."""
+    try:
+        yield
+    except ScorelakeError:
+        raise
+    except Exception as error:
+        if not _is_disk_full(error):
+            raise
+        free = shutil.disk_usage(entry.lake.home).free >> 20
+        raise Unavailable(
+            f"the disk of {entry.lake.home} is full ({free:,} MiB free): {error}. Free some and run it again: what was "
+            "finished is kept, and nothing half-written is visible"
+        ) from error
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    # DuckDB and SQLite tell it in words alone.
+    has_number = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return has_number or any(words in str(error) for words in ("No space left on device", "disk is full"))
 
 
 def tell(entry: Entry, report: Report) -> None:
@@ -53,15 +80,19 @@ def tell(entry: Entry, report: Report) -> None:
     create_markdown_artifact(build_markdown(report), key=key, description=entry.run_id)
 
 
-def prepare_lake(lake: Lake) -> tuple[str, ...]:
-    """Bring every table of the lake to its declaration, those of the models' scores included."""
+def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:
+    """Bring every table of the lake to its declaration, those of the models' scores included.
+
+    Returns the names of the tables that changed. Thoroughly, it also looks for rows that an earlier release has left
+    without values: half a second for a million of them.
+    """
     tables = [
         *TABLES,
         *(table for spec in map(read_spec, list_specs()) for table in build_score_tables(spec.name, spec.classes)),
     ]
     if lake.catalog.exists():
         with read_lake(lake) as connection:
-            if not find_outdated(connection, tables):
+            if not find_outdated(connection, tables) and not (is_thorough and find_unfilled(connection)):
                 return ()
     with write_lake(lake, purpose="migrate the tables") as connection:
         return run_transaction(connection, lambda connection: migrate_tables(connection, tables))

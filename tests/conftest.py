@@ -1,10 +1,16 @@
 """Shared fixtures: real lakes, built once a session; tests that write work on a copy."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
+from filelock import FileLock
 
 from feature_repo.contracts import TABLES
 from feature_repo.features.materialize import materialize_features
@@ -15,6 +21,7 @@ from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
 from feature_repo.tables.scores import build_score_tables
 from flows.sample import Sample, write_sample
+from flows.server import serve_api
 from training.spec import list_specs, read_spec
 from training.train import train_model
 
@@ -27,6 +34,24 @@ def _migrate(lake: Lake) -> None:
     ]
     with write_lake(lake, purpose="seed") as connection:
         run_transaction(connection, lambda connection: migrate_tables(connection, tables))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _verify_extensions_once() -> Iterator[None]:
+    """Spare the tests a quarter of a second for each lake: DuckDB verifies its extensions whenever they are loaded.
+
+    The first lake of a process is opened as it always is; the others trust the same files.
+    """
+    connect, opened = duckdb.connect, count()
+
+    def connect_trusting(*arguments: Any, **options: Any) -> duckdb.DuckDBPyConnection:
+        if "autoload_known_extensions" in options.get("config", {}) and next(opened):
+            options["config"] = {**options["config"], "allow_unsigned_extensions": True}
+        return connect(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", connect_trusting)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +70,22 @@ def lake(seed_home: Path, tmp_path: Path) -> Lake:
 
 
 @pytest.fixture(scope="session")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake with three weeks of generated comments, features and a champion of each model; nothing is scored."""
+def trained_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A lake with three weeks of generated comments, features and a champion of each model; nothing is scored.
+
+    Of several workers the first one builds it, and each takes a copy.
+    """
     home = tmp_path_factory.mktemp("trained") / "home"
+    if worker_id == "master":
+        return build_trained_home(home)
+    shared = tmp_path_factory.getbasetemp().parent / "trained"
+    with FileLock(shared.with_suffix(".lock")):
+        if not shared.exists():
+            build_trained_home(home).rename(shared)
+    return Path(shutil.copytree(shared, home))
+
+
+def build_trained_home(home: Path) -> Path:
     lake = Lake(home)
     _migrate(lake)
     sample = Sample(comments=3_000, days=21)
@@ -79,3 +117,24 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         trained = train_model(lake, spec, run_id=f"train-{name}", now=now, data_version=receipt.owed.upto)
         assert trained.verdict.is_promoted, trained.verdict
     return home
+
+
+@pytest.fixture(scope="session")
+def prefect_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Variables that lead a command to a Prefect server, one for the session; without them it starts its own."""
+    before = dict(os.environ)
+    try:
+        with serve_api(tmp_path_factory.mktemp("server")) as server:
+            if server is not None:
+                server.wait()
+            named = {name: value for name, value in os.environ.items() if before.get(name) != value}
+            _restore(before)
+            yield named
+            os.environ.update(named)
+    finally:
+        _restore(before)
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

@@ -65,6 +65,9 @@ Judged {design}: {judged:,} comments in {groups:,} groups. Intervals are 95 %, f
 ### More labels
 {learning}
 
+### Fewer columns
+{ablation}
+
 ## Limits
 {limits}
 """
@@ -91,6 +94,7 @@ def build_card(trial: "Trial") -> str:
         coverage=_build_coverage(evaluation),
         behaviours=_build_behaviours(evaluation.behaviours),
         learning=_build_learning(evaluation),
+        ablation=_build_ablation(evaluation),
         limits="\n".join(f"- {limit}" for limit in list_limits(trial)),
     )
 
@@ -209,6 +213,14 @@ def _build_learning(evaluation: "Evaluation") -> str:
     )
     table = build_table(("comments learned from", "share of the groups", "accuracy", "macro-F1"), rows)
     return f"{table}\n\n![learning curve](plots/learning.png)"
+
+
+def _build_ablation(evaluation: "Evaluation") -> str:
+    if not evaluation.ablation:
+        return "No column was left out."
+    rows = ((one.left_out, f"{one.macro_f1:.3f}", show_estimate(one.difference)) for one in evaluation.ablation)
+    table = build_table(("learned without", "macro-F1", "difference"), rows)
+    return f"{table}\n\n![ablation](plots/ablation.png)"
 
 
 def _describe_later(later: "Metrics | None") -> str:

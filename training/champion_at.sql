@@ -6,7 +6,7 @@ select
 from ops.promotions
 where
     model = $model
-    and action <> 'refused'
+    and action in ('promoted', 'rolled_back')
     and decided_at <= $instant
 order by decided_at desc
 limit 1

@@ -160,7 +160,7 @@ def split_table(
     Unavailable
         If labelled comments have no features yet.
     """
-    _check_features(table, spec.token_column)
+    _check_features(table, spec.token_columns)
     table = table.sort_by("comment_id")
     labels = encode_labels(table.column("label"), spec.classes)
     groups = read_groups(table, spec.group_column)
@@ -230,13 +230,14 @@ def _hash_fraction(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def _check_features(table: pa.Table, column: str) -> None:
-    missing = table.column(column).null_count
-    if missing:
-        raise Unavailable(
-            f"{missing} of {len(table)} labelled comments have no {column} yet; run `scorelake materialize`, "
-            "then try again"
-        )
+def _check_features(table: pa.Table, columns: Sequence[str]) -> None:
+    # A service of an earlier release may lack a column; whether it is needed is the matrix's to say.
+    for column in (name for name in columns if name in table.column_names):
+        if missing := table.column(column).null_count:
+            raise Unavailable(
+                f"{missing} of {len(table)} labelled comments have no {column} yet; run `scorelake apply`, then "
+                "`scorelake materialize`, and try again"
+            )
 
 
 def _check_rows(

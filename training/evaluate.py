@@ -17,6 +17,7 @@ from training.model import Floats
 from training.slices import mark_slices
 
 if TYPE_CHECKING:
+    from training.ablation import AblationPoint
     from training.behaviour import BehaviourResult
     from training.dataset import TrainingSet
     from training.learning import LearningPoint
@@ -91,6 +92,8 @@ class Evaluation:
         What the model made of texts written for the purpose; empty if nobody asked.
     learning
         Figures when learning from fewer groups; empty if nobody asked.
+    ablation
+        Figures when learning from fewer columns; empty if nobody asked.
     """
 
     design: str
@@ -105,6 +108,7 @@ class Evaluation:
     later: Metrics | None
     behaviours: tuple["BehaviourResult", ...] = ()
     learning: tuple["LearningPoint", ...] = ()
+    ablation: tuple["AblationPoint", ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Express the evaluation in types that JSON has."""

@@ -1,8 +1,9 @@
-"""What a version that is to be kept is asked beyond its trial: behavioural checks and the learning curve."""
+"""What a version that is to be kept is asked beyond its trial: behavioural checks, learning curve and ablation."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from training.ablation import measure_ablation
 from training.behaviour import check_behaviours, read_behaviours
 from training.learning import measure_learning
 
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 
 
 def examine_trial(trial: "Trial") -> "Trial":
-    """The trial with its behaviours and its learning curve among the figures."""
-    behaviours = examine_pipeline(trial.fitted.pipeline, trial.training_set.matrix, trial.spec)
-    evaluation = replace(trial.evaluation, behaviours=behaviours, learning=measure_learning(trial))
+    """The trial with its behaviours, its learning curve and its ablation among the figures."""
+    evaluation = replace(
+        trial.evaluation,
+        behaviours=examine_pipeline(trial.fitted.pipeline, trial.training_set.matrix, trial.spec),
+        learning=measure_learning(trial),
+        ablation=measure_ablation(trial),
+    )
     return replace(trial, evaluation=evaluation)
 
 

@@ -36,11 +36,14 @@ class RowChanges:
         Rows then and now.
     changes
         Comments by what became of them, sorted; empty if every row is as it was.
+    erased
+        Rows whose ids are not known any more either, because they were erased.
     """
 
     kept: int
     found: int
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    erased: int = 0
 
 
 def build_kept_rows(trial: "Trial") -> pa.Table:

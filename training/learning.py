@@ -46,7 +46,7 @@ def measure_learning(trial: "Trial", shares: tuple[float, ...] = SHARES) -> tupl
     Fewer rows are fitted faster: all of it takes less than one fit more. Shares are left out that have too few rows
     of a class to learn from, or no fewer groups than the next.
     """
-    examples = build_examples(trial.training_set, trial.spec, trial.training_set.matrix)
+    examples = build_examples(trial.training_set, trial.spec, trial.training_set.matrix).narrow()
     folds = _list_folds(trial, examples)
     points = {point.rows: point for share in shares for point in _measure_share(trial, examples, folds, share)}
     whole = _build_point(trial, 1.0, [len(learn) for learn, _ in folds], trial.probabilities)

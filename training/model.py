@@ -157,7 +157,8 @@ def _weigh_tokens(counts: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _read_numbers(column: pa.ChunkedArray) -> Floats:
-    return _damp(np.nan_to_num(pc.cast(column, pa.float64()).to_numpy(), nan=0.0))
+    values = pc.cast(column, pa.float64()).to_numpy()
+    return _damp(np.where(np.isnan(values), 0.0, values))  # infinity is no number: the pipeline refuses it
 
 
 def _damp(values: Floats) -> Floats:

@@ -37,6 +37,8 @@ def draw_all(evaluation: "Evaluation", classes: tuple[str, ...]) -> dict[str, Fi
         figures["behaviour"] = draw_behaviours(evaluation)
     if len(evaluation.learning) > 1:
         figures["learning"] = draw_learning(evaluation)
+    if evaluation.ablation:
+        figures["ablation"] = draw_ablation(evaluation)
     return figures
 
 
@@ -92,20 +94,14 @@ def draw_slices(evaluation: "Evaluation") -> Figure:
     estimates = [evaluation.slices[name].values["macro_f1"] for name in names]
     figure = Figure(figsize=(7, 0.42 * len(names) + 1.5), dpi=_DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
-    places = range(len(names))
     overall = evaluation.overall.values["macro_f1"]
     axes.axvspan(overall.low, overall.high, color=_LIGHT)
     axes.axvline(overall.value, color=_GREY, linewidth=1)
-    values = np.asarray([one.value for one in estimates])
-    axes.errorbar(values, places, xerr=_list_errors(estimates), fmt="o", color=_BLUE, capsize=3)
-    axes.set_yticks(places, [f"{name} ({evaluation.slices[name].rows:,})" for name in names])
-    axes.invert_yaxis()
+    _draw_estimates(axes, [f"{name} ({evaluation.slices[name].rows:,})" for name in names], estimates)
     axes.set(
         xlim=(_round_down(min(min(one.low, one.value) for one in estimates)), 1.01), xlabel="macro-F1, 95 % interval"
     )
     axes.set_title("slices with their rows; the band is all rows", loc="left")
-    axes.margins(y=0.1)
-    _clear(axes, grid="x")
     return figure
 
 
@@ -143,6 +139,18 @@ def draw_learning(evaluation: "Evaluation") -> Figure:
     return figure
 
 
+def draw_ablation(evaluation: "Evaluation") -> Figure:
+    """What macro-F1 loses or gains, with its interval, when the model learns without a group of columns."""
+    points = evaluation.ablation
+    figure = Figure(figsize=(7, 0.42 * len(points) + 1.5), dpi=_DOTS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=_GREY, linewidth=1)
+    _draw_estimates(axes, [f"without {one.left_out}" for one in points], [one.difference for one in points])
+    axes.set(xlabel="change of macro-F1, 95 % interval")
+    axes.set_title("what each group of columns is worth", loc="left")
+    return figure
+
+
 def draw_behaviours(evaluation: "Evaluation") -> Figure:
     """Share of the cases of each behavioural check that were as expected."""
     results = evaluation.behaviours
@@ -161,6 +169,17 @@ def draw_behaviours(evaluation: "Evaluation") -> Figure:
     axes.set_title("behaviour on texts written for the purpose", loc="left")
     _clear(axes, grid="x")
     return figure
+
+
+def _draw_estimates(axes: "Axes", names: Sequence[str], estimates: Sequence["Estimate"]) -> None:
+    """Estimates with their intervals, one below the other."""
+    places = range(len(names))
+    values = [one.value for one in estimates]
+    axes.errorbar(values, places, xerr=_list_errors(estimates), fmt="o", color=_BLUE, capsize=3)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    axes.margins(y=0.1)
+    _clear(axes, grid="x")
 
 
 def _draw_figures(

@@ -51,7 +51,7 @@ def promote_version(
     with read_lake(lake) as connection:
         before = read_standing(connection, model).champion
         if overruling is None and before != found.version:
-            _check_verdict(connection, model, found.version)
+            check_verdict(connection, model, found.version)
     if before == found.version:
         return PromotionReceipt(model, before, before)
     reason = f"Promoted by hand{'.' if overruling is None else f', overruling the gate: {overruling}'}"
@@ -89,7 +89,8 @@ def _record(lake: "Lake", promotion: Promotion) -> PromotionReceipt:
     return PromotionReceipt(promotion.model, promotion.champion_before, promotion.version)
 
 
-def _check_verdict(connection: "duckdb.DuckDBPyConnection", model: str, version: str) -> None:
+def check_verdict(connection: "duckdb.DuckDBPyConnection", model: str, version: str) -> None:
+    """Check that the gate has let a version pass; raises `Refused` with its reasons."""
     action, reasons = read_last_verdict(connection, model, version) or ("refused", ("It was never judged.",))
     if action == "refused":
         raise Refused(

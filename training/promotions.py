@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 _CHAMPION_AT: Final = Path(__file__).with_name("champion_at.sql").read_text(encoding="utf-8")
 
-Action = Literal["promoted", "refused", "rolled_back"]
+Action = Literal["promoted", "refused", "rolled_back", "canary", "withdrawn"]
+
+# Ten thousand shares of a hundredth of a percent each: as fine as anyone steers a canary.
+_SHARES: Final = 10_000
 
 
 class ChampionChanged(Unavailable):
@@ -40,6 +43,7 @@ class Promotion:
     champion_after: str | None
     reasons: tuple[str, ...]
     run_id: str
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,38 @@ class Standing:
     previous: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Which versions score for production: the champion, and a canary for its share of the channels, 0 to 1."""
+
+    champion: str | None
+    canary: str | None = None
+    share: float = 0.0
+
+    def write_condition(self, channel: str) -> str:
+        """The SQL condition that a channel is the canary's; never null, false for a null channel.
+
+        A channel is, if its hash, read as a fraction, lies below the share: widening keeps those that it had.
+        """
+        return f"coalesce(md5_number_lower({channel}) % {_SHARES:d} < {round(self.share * _SHARES):d}, false)"
+
+
+def read_assignment(connection: "duckdb.DuckDBPyConnection", model: str) -> Assignment:
+    """Read which versions the ledger assigns. A canary ends when it is withdrawn, or the champion changes."""
+    row = connection.execute(
+        "select version, share from ops.promotions where model = ? and action <> 'refused' "
+        "order by decided_at desc limit 1",
+        [model],
+    ).fetchone()
+    champion = read_standing(connection, model).champion
+    return Assignment(champion, row[0], row[1]) if row and row[1] else Assignment(champion)
+
+
 def read_standing(connection: "duckdb.DuckDBPyConnection", model: str) -> Standing:
     """Read the champion in force and the one before it."""
     row = connection.execute(
         "select champion_after, champion_before from ops.promotions "
-        "where model = ? and action <> 'refused' order by decided_at desc limit 1",
+        "where model = ? and action in ('promoted', 'rolled_back') order by decided_at desc limit 1",
         [model],
     ).fetchone()
     return Standing(*row) if row else Standing(None, None)
@@ -75,9 +106,10 @@ def read_champion_at(connection: "duckdb.DuckDBPyConnection", model: str, instan
 def read_last_verdict(
     connection: "duckdb.DuckDBPyConnection", model: str, version: str
 ) -> tuple[Action, tuple[str, ...]] | None:
-    """Read the latest row on a version: its action and reasons; None if it was never judged."""
+    """Read the latest verdict on a version: its action and reasons; None if it was never judged."""
     row = connection.execute(
-        "select action, reasons from ops.promotions where model = ? and version = ? order by decided_at desc limit 1",
+        "select action, reasons from ops.promotions where model = ? and version = ? "
+        "and action not in ('canary', 'withdrawn') order by decided_at desc limit 1",
         [model, version],
     ).fetchone()
     return (row[0], tuple(row[1])) if row else None
@@ -101,9 +133,10 @@ def append_promotion(connection: "duckdb.DuckDBPyConnection", promotion: Promoti
         )
     row = asdict(promotion) | {"reasons": list(promotion.reasons)}
     columns = ", ".join(quote_name(name) for name in row)
+    marks = ", ".join("?" for _ in list(row)[1:])
     connection.execute(
         f"insert into ops.promotions ({columns}) "  # noqa: S608 - the names of our own fields, quoted
-        "select greatest(?, coalesce(max(decided_at) + interval 1 microsecond, '-infinity')), ?, ?, ?, ?, ?, ?, ? "
+        f"select greatest(?, coalesce(max(decided_at) + interval 1 microsecond, '-infinity')), {marks} "
         "from ops.promotions where model = ?",
         [*row.values(), promotion.model],
     )

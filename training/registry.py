@@ -65,6 +65,11 @@ class ModelVersion:
     descriptor: Mapping[str, Any]
     aliases: tuple[str, ...] = ()
 
+    @property
+    def descriptor_path(self) -> Path:
+        """The file that the descriptor was read from."""
+        return self.path.with_name(DESCRIPTOR_FILE)
+
 
 def register_version(
     lake: "Lake",
@@ -140,6 +145,22 @@ def read_kept_rows(version: ModelVersion) -> "pa.Table | None":
 
     path = version.path.with_name(ROWS_FILE)
     return parquet.read_table(path) if path.exists() else None
+
+
+def replace_kept_rows(lake: "Lake", version: ModelVersion, rows: "pa.Table") -> None:
+    """Put others in place of the rows that a version keeps; safe to repeat.
+
+    Their digest is registered first: after a kill in between, the version is refused until this was done again.
+    """
+    from pyarrow import parquet  # noqa: PLC0415 - scoring resolves versions and writes no rows
+
+    path = version.path.with_name(ROWS_FILE)
+    draft = path.with_suffix(".draft")
+    parquet.write_table(rows, draft, compression="zstd")
+    digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+    with _open_client(lake) as client:
+        client.set_model_version_tag(version.model, version.version, _HASH_TAGS[ROWS_FILE], digest)
+    draft.replace(path)
 
 
 def find_newest(lake: "Lake", model: str, inputs: Mapping[str, str] | None = None) -> ModelVersion | None:

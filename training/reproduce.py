@@ -68,7 +68,8 @@ class ReproduceReceipt:
     def differing(self) -> tuple[str, ...]:
         """What is not as it was recorded and should be."""
         named = tuple(one.name for one in self.comparisons if one.is_outcome and not one.is_same)
-        return (*(f"rows: {why}" for why in self.rows.changes), *named)
+        erased = ("rows: erased",) if self.rows.erased else ()
+        return (*erased, *(f"rows: {why}" for why in self.rows.changes), *named)
 
 
 def reproduce_version(
@@ -138,6 +139,7 @@ def _compare_rows(lake: "Lake", version: ModelVersion, rows: LabelledRows) -> tu
     marked = mark_rows(rows.table)
     labels = (version.model, recorded["data_version"])
     changes = compare_rows(lake, kept, marked, expired_ids=rows.expired_ids, labels=labels)
+    changes = replace(changes, kept=recorded["rows"], erased=recorded["rows"] - len(kept))
     then, now = find_unchanged(kept, marked)
     classes = len(recorded["classes"])
     said_then = read_probabilities(then.column("said"), classes)
@@ -215,6 +217,7 @@ def _record(lake: "Lake", receipt: ReproduceReceipt, *, started_at: datetime, en
             "is_quick": receipt.is_quick,
             "differing": list(receipt.differing),
             "rows": {why: len(ids) for why, ids in receipt.rows.changes.items()},
+            "rows_erased": receipt.rows.erased,
             "comparisons": [asdict(one) for one in receipt.comparisons],
         },
     )

@@ -110,9 +110,7 @@ def log_pipeline(
     example
         Rows that show how its input looks.
     """
-    import mlflow.sklearn  # noqa: PLC0415 - seconds to import
-    from mlflow.entities import LoggedModelOutput  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415 - with MLflow only
+    from mlflow.entities import LoggedModelOutput  # noqa: PLC0415 - seconds to import
 
     logged = client.create_logged_model(
         run.info.experiment_id,
@@ -123,22 +121,8 @@ def log_pipeline(
     )
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
-        # The requirements are named, because inferring them starts a process that loads the model again.
-        mlflow.sklearn.save_model(
-            pipeline,
-            str(folder),
-            serialization_format="skops",
-            mlflow_model=_build_model(logged, run, has_example=example is not None),
-            signature=_build_signature(descriptor),
-            pyfunc_predict_fn="predict_proba",
-            metadata={name: descriptor.get(name) for name in ("classes", "feature_service", "data_version", "digest")},
-            pip_requirements=[f"{name}=={read_package_version(name)}" for name in _REQUIREMENTS],
-        )
-        if example is not None:
-            _write_example(folder / _EXAMPLE["artifact_path"], example)
-        (folder / DESCRIPTOR_FILE).write_text(json.dumps(descriptor, indent=2, sort_keys=True), encoding="utf-8")
-        if kept_rows is not None:
-            parquet.write_table(kept_rows, folder / ROWS_FILE, compression="zstd")
+        _save_model(folder, pipeline, descriptor, _build_model(logged, run, has_example=example is not None))
+        _write_companions(folder, descriptor, example, kept_rows)
         digests = {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in (MODEL_FILE, DESCRIPTOR_FILE, ROWS_FILE)
@@ -148,6 +132,35 @@ def log_pipeline(
     client.log_outputs(run.info.run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
     client.finalize_logged_model(logged.model_id, "READY")
     return LoggedPipeline(logged.model_id, logged.artifact_location, digests)
+
+
+def _save_model(folder: Path, pipeline: "Pipeline", descriptor: Mapping[str, Any], model: "Model") -> None:
+    import mlflow.sklearn  # noqa: PLC0415 - seconds to import
+
+    # The requirements are named, because inferring them starts a process that loads the model again.
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(folder),
+        serialization_format="skops",
+        mlflow_model=model,
+        signature=_build_signature(descriptor),
+        pyfunc_predict_fn="predict_proba",
+        metadata={name: descriptor.get(name) for name in ("classes", "feature_service", "data_version", "digest")},
+        pip_requirements=[f"{name}=={read_package_version(name)}" for name in _REQUIREMENTS],
+    )
+
+
+def _write_companions(
+    folder: Path, descriptor: Mapping[str, Any], example: "sparse.csr_matrix | None", kept_rows: "pa.Table | None"
+) -> None:
+    """Write what lies beside a model: its descriptor, rows that show its input, rows it was made of."""
+    from pyarrow import parquet  # noqa: PLC0415 - with MLflow only
+
+    (folder / DESCRIPTOR_FILE).write_text(json.dumps(descriptor, indent=2, sort_keys=True), encoding="utf-8")
+    if example is not None:
+        _write_example(folder / _EXAMPLE["artifact_path"], example)
+    if kept_rows is not None:
+        parquet.write_table(kept_rows, folder / ROWS_FILE, compression="zstd")
 
 
 def _build_model(logged: "LoggedModel", run: "Run", *, has_example: bool) -> "Model":

@@ -106,7 +106,8 @@ def build_record(
 def flatten_metrics(trial: "Trial") -> dict[str, float]:
     """Every figure of a trial under one name.
 
-    overall, then `baseline/`, `later/`, `slices/<name>/`, `decided/`, `behaviour/<name>` and `tuning/`.
+    overall, then `baseline/`, `later/`, `slices/<name>/`, `decided/`, `behaviour/<name>`, `ablation/<name>` (the
+    difference) and `tuning/`.
     """
     evaluation = trial.evaluation
     flat = {f"tuning/log_loss_{number}": one.log_loss for number, one in enumerate(trial.fitted.attempts)}
@@ -118,6 +119,8 @@ def flatten_metrics(trial: "Trial") -> dict[str, float]:
     decided = evaluation.decided
     for name, one in (("share", decided.share), ("accuracy", decided.accuracy), ("macro_f1", decided.macro_f1)):
         flat |= _flatten_estimate(f"decided/{name}", one)
+    for point in evaluation.ablation:
+        flat |= _flatten_estimate(f"ablation/{point.left_out}", point.difference)
     return flat | {f"behaviour/{one.name}": one.share for one in evaluation.behaviours}
 
 
@@ -129,6 +132,7 @@ def build_tables(trial: "Trial") -> dict[str, Table]:
         "classes": list(_list_classes(evaluation, trial.spec.classes)),
         "coverage": [_spread(asdict(one)) for one in evaluation.coverage if one.macro_f1],
         "learning": [_spread(asdict(one)) for one in evaluation.learning],
+        "ablation": [_spread(asdict(one)) for one in evaluation.ablation],
         "behaviour": [
             {"check": one.name, "kind": one.kind, "expected": one.expect, "cases": one.cases, "passed": one.passed}
             for one in evaluation.behaviours

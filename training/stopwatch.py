@@ -1,10 +1,13 @@
 """Seconds per stage of a run; what the stages are is for the run to say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -22,6 +25,16 @@ class Stopwatch:
             yield
         finally:
             self.seconds[stage] = self.seconds.get(stage, 0.0) + perf_counter() - started
+
+    def time_each(self, stage: str, items: Iterable[T]) -> Iterator[T]:
+        """Give out items, and count the time that each is waited for towards a stage."""
+        waiting = iter(items)
+        while True:
+            with self.time(stage):
+                item = next(waiting, None)
+            if item is None:
+                return
+            yield item
 
     def advance(self, started_at: datetime) -> datetime:
         """The instant it is now, if the run began at `started_at`; no clock is asked for the date."""

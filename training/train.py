@@ -7,7 +7,7 @@ rollback by hand in `promote`.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -116,33 +116,45 @@ def train_model(  # noqa: PLR0913 - a run has as many settings
     Unavailable
         If features are missing, or another run writes for too long.
     """
-    watch = Stopwatch()
+    run = _Run(lake, run_id, now)
     recipe = spec.recipe.change(candidate or {})
-    with watch.time("read"):
+    with run.watch.time("read"):
         training_set = build_training_set(lake, spec, data_version=data_version, as_of=now)
         earlier = Earlier("it was asked for") if is_again else find_earlier(lake, training_set, spec, recipe)
     if earlier.version and earlier.verdict:
         trial = restore_trial(earlier.version, training_set, spec)
-        standing = earlier.version.version, earlier.verdict, earlier.why
-        return _leave(lake, trial, standing, run_id=run_id, now=now, watch=watch)
-    trial = _fit(training_set, spec, recipe, earlier.version, watch)
-    with watch.time("judge"):
+        return _leave(run, trial, _Standing(earlier.version.version, earlier.verdict, earlier.why))
+    trial = _fit(training_set, spec, recipe, earlier.version, run.watch)
+    with run.watch.time("judge"):
         first = judge_trial(lake, trial)
-    with watch.time("register"):
-        version = earlier.version or _register(lake, trial, first.verdict, run_id=run_id, seconds=watch.seconds)
-
-    def publish(judgement: Judgement) -> Promotion:
-        promotion = _decide(version, judgement, run_id=run_id, decided_at=watch.advance(now))
-        run = _describe_run(trial, judgement.verdict, promotion, started_at=now, seconds=watch.seconds)
-        _publish(lake, promotion, run)
-        return promotion
-
-    promotion, verdict = settle(lake, trial, first, publish, ask and partial(ask, version.version))
+    with run.watch.time("register"):
+        version = earlier.version or _register(run, trial, first.verdict)
+    promotion, verdict = settle(
+        lake, trial, first, partial(_publish, run, trial, version), ask and partial(ask, version.version)
+    )
     mirror_aliases(lake, spec.name)
     mirror_verdict(lake, version, promotion.action, promotion.reasons)
     champions = promotion.champion_before, promotion.champion_after
-    standing = version.version, verdict, earlier.why
-    return _write_receipt(trial, standing, champions, run_id=run_id, seconds=watch.seconds)
+    return _write_receipt(run, trial, _Standing(version.version, verdict, earlier.why), champions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A training run under way."""
+
+    lake: "Lake"
+    run_id: str
+    started_at: datetime
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What stands at the end of a run: a version, its verdict, and why it was computed or not."""
+
+    version: str
+    verdict: Verdict
+    why: str
 
 
 def _fit(
@@ -154,20 +166,38 @@ def _fit(
         return examine_trial(run_trial(training_set, spec, recipe))
 
 
-def _register(
-    lake: "Lake", trial: Trial, verdict: Verdict, *, run_id: str, seconds: Mapping[str, float]
-) -> ModelVersion:
-    descriptor = build_descriptor(trial, run_id=run_id)
-    costs = {f"seconds/{stage}": spent for stage, spent in seconds.items()}
+def _register(run: _Run, trial: Trial, verdict: Verdict) -> ModelVersion:
+    descriptor = build_descriptor(trial, run_id=run.run_id)
+    costs = {f"seconds/{stage}": spent for stage, spent in run.watch.seconds.items()}
     costs["peak_memory_mib"] = read_peak_memory_mib()
     return register_version(
-        lake,
+        run.lake,
         trial.spec.name,
         pipeline=trial.fitted.pipeline,
         descriptor=descriptor,
         record=build_record(trial, verdict, descriptor, tags=read_provenance(), costs=costs),
         kept_rows=build_kept_rows(trial),
     )
+
+
+def _publish(run: _Run, trial: Trial, version: ModelVersion, judgement: Judgement) -> Promotion:
+    promotion = _decide(version, judgement, run_id=run.run_id, decided_at=run.watch.advance(run.started_at))
+    row = _describe_run(run, trial, judgement.verdict, promotion)
+
+    def publish(connection: "duckdb.DuckDBPyConnection") -> None:
+        append_promotion(connection, promotion)
+        append_run(connection, row)
+
+    with write_lake(run.lake, purpose=f"publish the verdict on {promotion.model}") as connection:
+        run_transaction(connection, publish)
+    _logger.info(
+        "table=ops.promotions model=%s version=%s action=%s champion=%s",
+        promotion.model,
+        promotion.version,
+        promotion.action,
+        promotion.champion_after,
+    )
+    return promotion
 
 
 def _decide(version: ModelVersion, judgement: Judgement, *, run_id: str, decided_at: datetime) -> Promotion:
@@ -184,21 +214,19 @@ def _decide(version: ModelVersion, judgement: Judgement, *, run_id: str, decided
     )
 
 
-def _describe_run(
-    trial: Trial, verdict: Verdict, promotion: Promotion, *, started_at: datetime, seconds: Mapping[str, float]
-) -> Run:
+def _describe_run(run: _Run, trial: Trial, verdict: Verdict, promotion: Promotion) -> Run:
     metrics = {name: one.value for name, one in trial.evaluation.overall.values.items()}
     return Run(
-        promotion.run_id,
+        run.run_id,
         "train",
-        started_at,
+        run.started_at,
         promotion.decided_at,
         outcome="done" if promotion.action == "promoted" else "refused",
         model=promotion.model,
         model_version=promotion.version,
         rows_owed=len(trial.training_set.labels),
         data_version=trial.training_set.data_version,
-        stage_seconds=seconds,
+        stage_seconds=run.watch.seconds,
         details={
             "digest": trial.training_set.digest,
             "metrics": metrics,
@@ -209,69 +237,45 @@ def _describe_run(
     )
 
 
-def _publish(lake: "Lake", promotion: Promotion, run: Run) -> None:
-    def publish(connection: "duckdb.DuckDBPyConnection") -> None:
-        append_promotion(connection, promotion)
-        append_run(connection, run)
-
-    with write_lake(lake, purpose=f"publish the verdict on {promotion.model}") as connection:
-        run_transaction(connection, publish)
-    _logger.info(
-        "table=ops.promotions model=%s version=%s action=%s champion=%s",
-        promotion.model,
-        promotion.version,
-        promotion.action,
-        promotion.champion_after,
-    )
-
-
-def _leave(
-    lake: "Lake", trial: Trial, standing: tuple[str, Verdict, str], *, run_id: str, now: datetime, watch: Stopwatch
-) -> TrainReceipt:
-    """Record that nothing was left to do; the standing version, its verdict and why are those of an earlier run."""
-    version, _, why = standing
-    with read_lake(lake) as connection:
+def _leave(run: _Run, trial: Trial, standing: _Standing) -> TrainReceipt:
+    """Record that nothing was left to do: what stands is of an earlier run."""
+    with read_lake(run.lake) as connection:
         champion = read_standing(connection, trial.spec.name).champion
-    run = Run(
-        run_id,
+    row = Run(
+        run.run_id,
         "train",
-        now,
-        watch.advance(now),
+        run.started_at,
+        run.watch.advance(run.started_at),
         model=trial.spec.name,
-        model_version=version,
+        model_version=standing.version,
         rows_owed=len(trial.training_set.labels),
         data_version=trial.training_set.data_version,
-        stage_seconds=watch.seconds,
-        details={"digest": trial.training_set.digest, "nothing_done": why},
+        stage_seconds=run.watch.seconds,
+        details={"digest": trial.training_set.digest, "nothing_done": standing.why},
     )
-    with write_lake(lake, purpose=f"record that {trial.spec.name} is unchanged") as connection:
-        run_transaction(connection, lambda inside: append_run(inside, run))
-    mirror_aliases(lake, trial.spec.name)
-    _logger.info("model=%s version=%s nothing done: %s", trial.spec.name, version, why)
-    return _write_receipt(trial, standing, (champion, champion), run_id=run_id, seconds=watch.seconds)
+    with write_lake(run.lake, purpose=f"record that {trial.spec.name} is unchanged") as connection:
+        run_transaction(connection, lambda inside: append_run(inside, row))
+    mirror_aliases(run.lake, trial.spec.name)
+    _logger.info("model=%s version=%s nothing done: %s", trial.spec.name, standing.version, standing.why)
+    return _write_receipt(run, trial, standing, (champion, champion))
 
 
 def _write_receipt(
-    trial: Trial,
-    standing: tuple[str, Verdict, str],
-    champions: tuple[str | None, str | None],
-    *,
-    run_id: str,
-    seconds: Mapping[str, float],
+    run: _Run, trial: Trial, standing: _Standing, champions: tuple[str | None, str | None]
 ) -> TrainReceipt:
-    version, verdict, why = standing
+    known = trial.training_set
     return TrainReceipt(
-        run_id=run_id,
+        run_id=run.run_id,
         model=trial.spec.name,
-        version=version,
-        data_version=trial.training_set.data_version,
-        digest=trial.training_set.digest,
-        rows=len(trial.training_set.labels),
-        rows_expired=len(trial.training_set.expired_ids),
+        version=standing.version,
+        data_version=known.data_version,
+        digest=known.digest,
+        rows=len(known.labels),
+        rows_expired=len(known.expired_ids),
         evaluation=trial.evaluation,
-        verdict=verdict,
-        stage_seconds=dict(seconds),
+        verdict=standing.verdict,
+        stage_seconds=dict(run.watch.seconds),
         champion_before=champions[0],
         champion_after=champions[1],
-        why=why,
+        why=standing.why,
     )

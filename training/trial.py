@@ -87,6 +87,23 @@ def predict_judged(
     return score_matrix(pipeline, examples.matrix[training_set.is_held_out])
 
 
+def refit_judged(trial: Trial, examples: Examples) -> Floats:
+    """What the settings of a trial, fitted anew, say of its judged rows; out of fold for a cross-group spec.
+
+    Parameters
+    ----------
+    examples
+        Every row of the trial's training set, as other columns may have it.
+    """
+    spec, is_held_out = trial.spec, trial.training_set.is_held_out
+    recipe = trial.recipe.fix(trial.fitted.settings)
+    fit = partial(fit_model, recipe=recipe, build_pipeline=spec.build_pipeline)
+    if spec.is_cross_group:
+        return predict_out_of_fold(examples, spec.folds, fit)
+    examples = examples.narrow()
+    return score_matrix(fit(examples.take(~is_held_out)).pipeline, examples.matrix[trial.rows.positions])
+
+
 def evaluate_judged(
     spec: "ModelSpec", rows: JudgedRows, probabilities: Floats, later: Metrics | None = None
 ) -> Evaluation:
@@ -117,6 +134,7 @@ def measure_later(
     counts = np.bincount(training_set.labels[learn], minlength=len(spec.classes))
     if judge.sum() < _MIN_LATER_ROWS or counts.min() < spec.min_class_rows:
         return None
+    examples = examples.narrow()
     fitted = fit_model(examples.take(learn), recipe, spec.build_pipeline)
     judged = examples.take(judge)
     groups = np.unique(judged.groups, return_inverse=True)[1].astype(np.int64)

@@ -9,14 +9,15 @@ its strength. Its other rules (intensifiers, "but") made no difference on real c
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from training.model import Floats
 
 VALENCE_COLUMNS: Final = (
     "positive_valence_sum",
@@ -68,7 +69,7 @@ class Lexicon:
         return cls(values["name"], dict(values["words"]), dict(values["pairs"]), tuple(values["negations"]))
 
 
-def measure_valence(tokens: pa.ChunkedArray, lexicon: Lexicon, dimension: int) -> Floats:
+def measure_valence(tokens: pa.ChunkedArray, lexicon: Lexicon, dimension: int) -> "Floats":
     """Measure the valence of comments from their tokens, in order.
 
     Parameters
@@ -105,7 +106,7 @@ def measure_valence(tokens: pa.ChunkedArray, lexicon: Lexicon, dimension: int) -
     return _sum_up(valences, is_negation, owners, words)
 
 
-def _look_up(valences: Mapping[int, float], dimension: int) -> Floats:
+def _look_up(valences: Mapping[int, float], dimension: int) -> "Floats":
     """The valences as an array by id; ids outside the dimension, which no token has, are left out."""
     table = np.zeros(dimension)
     inside = {token: valence for token, valence in valences.items() if token < dimension}
@@ -121,9 +122,9 @@ def _find_negated(is_negation: NDArray[np.bool_], places: NDArray[np.int64]) -> 
 
 
 def _sum_up(
-    valences: Floats, is_negation: NDArray[np.bool_], owners: NDArray[np.int64], words: NDArray[np.int64]
-) -> Floats:
-    def add(values: NDArray[Any]) -> Floats:
+    valences: "Floats", is_negation: NDArray[np.bool_], owners: NDArray[np.int64], words: NDArray[np.int64]
+) -> "Floats":
+    def add(values: NDArray[Any]) -> "Floats":
         return np.bincount(owners, weights=values, minlength=len(words)).astype(np.float64)
 
     good, bad = add(np.maximum(valences, 0)), add(np.maximum(-valences, 0))

@@ -32,6 +32,12 @@ def build_anew(connection: "duckdb.DuckDBPyConnection", comment_ids: Sequence[st
     return _build_query(connection, bounds)
 
 
+def build_lacking(connection: "duckdb.DuckDBPyConnection", is_lacking: str, bounds: Literals) -> str:
+    """The query for the rows, from what came up to `upto`, of texts with a row of which a condition of ours holds."""
+    create_table(connection, "owed_texts", build_statement("lacking_texts", {}, is_lacking=is_lacking))
+    return _build_query(connection, bounds)
+
+
 def _build_query(connection: "duckdb.DuckDBPyConnection", bounds: Literals) -> str:
     found = read_instants(
         connection,

@@ -4,7 +4,6 @@ The features themselves are the `.sql` files beside this module; retrieving them
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +31,7 @@ from feature_repo.ledger import (
     read_materialized_version,
     read_reverted_version,
 )
+from feature_repo.leftovers import open_staging
 from feature_repo.publication import Publication, publish_run
 from feature_repo.tables.features import (
     CHANNEL_FEATURES,
@@ -102,16 +102,13 @@ def materialize_features(lake: Lake, *, run_id: str, now: datetime, say: Say = l
         Told which table is being computed.
     """
     started = perf_counter()
-    staging = lake.staging / run_id
-    try:
+    with open_staging(lake, run_id) as staging:
         with read_lake(lake) as connection:
             owed = _read_owed(connection, now)
             rows = {} if owed.is_nothing else _stage_features(connection, staging, owed, say)
         receipt = MaterializeReceipt(run_id, owed, rows, perf_counter() - started)
         if not owed.is_nothing:
             publish_features(lake, staging, receipt, now)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return receipt
 
 
@@ -167,7 +164,6 @@ def _truncate(instant: datetime) -> datetime:
 
 
 def _stage_features(connection: "duckdb.DuckDBPyConnection", staging: Path, owed: Owed, say: Say) -> dict[str, int]:
-    staging.mkdir(parents=True)
     bounds = owed.write()
     rows = {}
     _prepare(connection, bounds)

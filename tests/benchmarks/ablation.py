@@ -2,8 +2,8 @@
 
 Needs SCORELAKE_TEST_DATA. Folds of whole videos within the training side of the split; the rows that are held out
 for ever are not touched (spam has too few videos to hold any out). Every row of the table is the same model, fitted
-anew without a group of features, or with the tokens and that group alone; the difference to the first row is a paired
-bootstrap over videos.
+anew without a group of features, or with the words (and their pairs) and that group alone; the difference to the first
+row is a paired bootstrap over videos.
 
 Not shown, because these comments do not tell: likes when first seen, statistics of channels and videos, and past
 labels (their times are not known), authors, and places in threads (there are no replies).
@@ -33,6 +33,7 @@ from training.dataset import TrainingSet, build_training_set, split_table
 from training.difference import compare_macro_f1
 from training.evaluate import choose_judged_rows
 from training.fit import fit_model, predict_out_of_fold
+from training.model import MatrixSpec
 from training.spec import ModelSpec, Recipe, read_spec
 from training.trial import build_examples, evaluate_judged
 
@@ -56,7 +57,7 @@ GROUPS = {
         for name in ("comment_count", "author_count", "like_count", "reply_count", "capital_share", "url_share")
     ),
 }
-RECIPE = Recipe({"classes__estimator__C": (1.0,)})
+RECIPE = Recipe({"classes__estimator__C": (0.5,)})
 # preset, folder, and the files of each kind, by model
 SOURCES = {
     "sentiment": (
@@ -104,9 +105,29 @@ def read_training_side(lake: Lake, spec: ModelSpec, data_version: int) -> tuple[
     return side, across
 
 
-def predict(side: TrainingSet, spec: ModelSpec, numeric: tuple[str, ...]) -> "Floats":
-    """Out-of-fold probabilities of the model on the tokens and these numbers."""
-    examples = build_examples(side, spec, replace(side.matrix, numeric=numeric))
+def list_variants(matrix: MatrixSpec) -> dict[str, MatrixSpec]:
+    """The columns of each row of the table, by what the row is called."""
+    words = replace(matrix, token_columns=matrix.token_columns[:1], numeric=(), lexicon=None)
+    variants = {
+        "all features": matrix,
+        "words only": words,
+        "all but beginnings of words": replace(matrix, token_columns=words.token_columns),
+        "words and beginnings of words": replace(words, token_columns=matrix.token_columns),
+    }
+    if matrix.lexicon:
+        variants["all but valences"] = replace(matrix, lexicon=None)
+        variants["words and valences"] = replace(words, lexicon=matrix.lexicon)
+    for name, columns in GROUPS.items():
+        if set(columns) <= set(matrix.numeric):
+            others = tuple(one for one in matrix.numeric if one not in columns)
+            variants[f"all but {name}"] = replace(matrix, numeric=others)
+            variants[f"words and {name}"] = replace(words, numeric=columns)
+    return variants
+
+
+def predict(side: TrainingSet, spec: ModelSpec, matrix: MatrixSpec) -> "Floats":
+    """Out-of-fold probabilities of the model on these columns."""
+    examples = build_examples(side, spec, matrix)
     fit = partial(fit_model, recipe=RECIPE, build_pipeline=spec.build_pipeline)
     return predict_out_of_fold(examples, spec.folds, fit)
 
@@ -114,16 +135,10 @@ def predict(side: TrainingSet, spec: ModelSpec, numeric: tuple[str, ...]) -> "Fl
 def build_rows(side: TrainingSet, spec: ModelSpec) -> list[tuple[Any, ...]]:
     """Accuracy and macro-F1 of every variant, and its macro-F1 against all features."""
     rows = choose_judged_rows(side, spec)
-    everything = side.matrix.numeric
-    variants = {"all features": everything, "tokens only": ()}
-    for name, columns in GROUPS.items():
-        if set(columns) <= set(everything):
-            variants[f"all but {name}"] = tuple(one for one in everything if one not in columns)
-            variants[f"tokens and {name}"] = columns
     found = []
-    whole = predict(side, spec, everything)
-    for name, numeric in variants.items():
-        probabilities = predict(side, spec, numeric)
+    whole = predict(side, spec, side.matrix)
+    for name, matrix in list_variants(side.matrix).items():
+        probabilities = predict(side, spec, matrix)
         values = evaluate_judged(spec, rows, probabilities).overall.values
         against = show_estimate(compare_macro_f1(rows, probabilities, whole).estimate)
         found.append((name, show_estimate(values["accuracy"]), show_estimate(values["macro_f1"]), against))

@@ -3,11 +3,13 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from feast import FeatureStore
 
 from feature_repo.lake import Lake
 from tests.feature_repo.probe_store import fill_counts, open_store
+from tests.feature_repo.universal_rows import INSTANT, SPINE, TABLES, TIMES, apply_views, fill
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +29,19 @@ def store(counts_lake: Lake) -> FeatureStore:
 def own_lake(counts_lake: Lake, tmp_path: Path) -> Lake:
     """A copy of the lake of counts, the test's own."""
     return Lake(shutil.copytree(counts_lake.home, tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def universal_lake(seed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    lake = Lake(shutil.copytree(seed_home, tmp_path_factory.mktemp("universal") / "home"))
+    for name, (rows, types) in TABLES.items():
+        fill(lake, name, rows, types | TIMES)
+    spine_types = {name: pa.string() if name == "author_id" else pa.int64() for name in SPINE[0]}
+    fill(lake, "u_spine", SPINE, spine_types | {"event_timestamp": INSTANT})
+    apply_views(lake)
+    return lake
+
+
+@pytest.fixture(scope="session")
+def universal(universal_lake: Lake) -> FeatureStore:
+    return open_store(universal_lake)

@@ -158,7 +158,7 @@ def test_what_comes_after_an_instant_changes_no_feature(
 ) -> None:
     template = make_lake(seed_home, tmp_path_factory.mktemp("template"))
 
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     @given(batch=insertions)
     def check(batch: Batch) -> None:
         folder = tmp_path_factory.mktemp("lake")

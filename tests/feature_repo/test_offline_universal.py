@@ -8,11 +8,11 @@ Feast's guide for authors ("Adding a new offline store", section 6) asks for the
   without full names; an unknown feature; missing request data; persisting; no ttl; backfills
 - offline_store/test_universal_types: in `test_offline_types`
 - offline_store/test_offline_write, test_push_features_to_offline_store: see also `test_pushing`
-- offline_store/test_persist: see also `test_saved_dataset`
+- offline_store/test_persist: in `test_offline_kept`; see also `test_saved_dataset`
 - offline_store/test_non_entity_mode: see also `test_event_spine`
-- offline_store/test_dqm_validation: validation against a saved dataset, with a profiler of our own
+- offline_store/test_dqm_validation: validation against a saved dataset, with a profiler of our own; there, too
 - materialization/test_universal_materialization: offline and online agree, in two steps, with and without
-  `pull_latest_features`
+  `pull_latest_features`; there, too
 
 Do not apply:
 
@@ -27,223 +27,41 @@ Do not apply:
 """
 
 import shutil
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from random import Random
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureService, FeatureStore, FeatureView, Field, RequestSource
-from feast.dqm.errors import ValidationFailed
-from feast.dqm.profilers.profiler import Profile, Profiler
+from feast import FeatureStore, FeatureView, Field
 from feast.errors import FeatureNameCollisionError, RequestDataNotFoundInEntityDfException
-from feast.on_demand_feature_view import on_demand_feature_view
-from feast.types import Float64, Int64
-from feast.value_type import ValueType
+from feast.types import Int64
 
-from feature_repo.errors import BadData, Refused
-from feature_repo.lake import Lake, write_lake
+from feature_repo.errors import BadData
+from feature_repo.lake import Lake
 from feature_repo.offline_source import DuckLakeSource
-from feature_repo.saved_dataset import SavedDatasetDuckLakeStorage
 from tests.feature_repo.probe_store import open_store
+from tests.feature_repo.universal_rows import (
+    CHANNELS,
+    COMPUTED,
+    FEATURES,
+    PAIRS,
+    PLACES,
+    SPINE,
+    START,
+    TABLES,
+    TIMES,
+    TTL,
+    apply_views,
+    channel,
+    compute,
+    expect,
+    fill,
+    look_up,
+    show,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")
-
-START = datetime(2026, 3, 1, tzinfo=UTC)
-INSTANT = pa.timestamp("us", tz="UTC")
-TIMES = {"event_timestamp": INSTANT, "created_timestamp": INSTANT, "ingest_seq": pa.int64()}
-Row = dict[str, Any]
-
-channel = Entity(name="channel", join_keys=["channel_id"], value_type=ValueType.INT64)
-author = Entity(name="author", join_keys=["author_id"], value_type=ValueType.STRING)
-place = Entity(name="place", join_keys=["place_id"], value_type=ValueType.INT64)
-
-
-def make_rows(random: Random, count: int, **draw: Any) -> list[Row]:
-    """Rows at instants that differ from each other, in no order, known up to two hours after their event."""
-    minutes = random.sample(range(5 * 24 * 60), count)
-    return [
-        {name: pick(random) for name, pick in draw.items()}
-        | {
-            "event_timestamp": START + timedelta(minutes=minute),
-            "created_timestamp": START + timedelta(minutes=minute + random.choice([0, 0, 30, 120])),
-            "ingest_seq": 1,
-        }
-        for minute in minutes
-    ]
-
-
-DRAW = Random(11)  # noqa: S311 - rows, not keys
-CHANNELS = make_rows(
-    DRAW,
-    80,
-    channel_id=lambda random: random.randrange(4),
-    rate=lambda random: random.random(),
-    daily_count=lambda random: random.randrange(100),
-)
-PAIRS = make_rows(
-    DRAW,
-    80,
-    channel_id=lambda random: random.randrange(4),
-    author_id=lambda random: random.choice("xyz"),
-    reply_count=lambda random: random.choice([None, 1, 2]),
-)
-PLACES = make_rows(
-    DRAW, 40, place_id=lambda random: random.randrange(3), temperature=lambda random: random.uniform(-9, 30)
-)
-WORLD = make_rows(DRAW, 20, num_rides=lambda random: random.randrange(1000))
-MAPPED = make_rows(DRAW, 20, column_name=lambda random: random.randrange(1000))
-SPINE: list[Row] = [
-    {
-        "order_id": number,
-        "channel_id": DRAW.randrange(5),
-        "author_id": DRAW.choice("xyzw"),
-        "origin_id": DRAW.randrange(4),
-        "destination_id": DRAW.randrange(4),
-        "val_to_add": number,
-        "event_timestamp": START + timedelta(minutes=DRAW.randrange(-600, 6 * 24 * 60)),
-    }
-    for number in range(60)
-]
-TABLES: dict[str, tuple[list[Row], dict[str, Any]]] = {
-    "u_channels": (CHANNELS, {"channel_id": pa.int64(), "rate": pa.float64(), "daily_count": pa.int64()}),
-    "u_pairs": (PAIRS, {"channel_id": pa.int64(), "author_id": pa.string(), "reply_count": pa.int64()}),
-    "u_places": (PLACES, {"place_id": pa.int64(), "temperature": pa.float64()}),
-    "u_world": (WORLD, {"num_rides": pa.int64()}),
-    "u_mapped": (MAPPED, {"column_name": pa.int64()}),
-}
-
-
-def build_views(ttl: timedelta) -> dict[str, FeatureView]:
-    def build(name: str, table: str, entities: list[Entity], fields: dict[str, Any], **source: Any) -> FeatureView:
-        schema = [Field(name=field, dtype=dtype) for field, dtype in fields.items()]
-        return FeatureView(
-            name=name,
-            entities=entities,
-            schema=schema,
-            ttl=ttl,
-            source=DuckLakeSource(table=f"features.{table}", **source),
-        )
-
-    # Time columns have names of their own to Feast, as in its own tests.
-    mapping = {"column_name": "feature_name", "event_timestamp": "ts", "created_timestamp": "known_at"}
-    times = {"timestamp_field": "ts", "created_timestamp_column": "known_at"}
-    return {
-        "channels": build("channels", "u_channels", [channel], {"rate": Float64, "daily_count": Int64}),
-        "pairs": build("pairs", "u_pairs", [channel, author], {"reply_count": Int64}),
-        "places": build("places", "u_places", [place], {"temperature": Float64}),
-        "world": build("world", "u_world", [], {"num_rides": Int64}),
-        "mapped": build("mapped", "u_mapped", [], {"feature_name": Int64}, field_mapping=mapping, **times),
-    }
-
-
-TTL = timedelta(days=1)
-VIEWS = build_views(TTL)
-
-
-@on_demand_feature_view(
-    sources=[VIEWS["channels"], RequestSource(name="asked", schema=[Field(name="val_to_add", dtype=Int64)])],
-    schema=[Field(name="rate_plus_100", dtype=Float64), Field(name="rate_plus_val", dtype=Float64)],
-)
-def computed(frame: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame({"rate_plus_100": frame["rate"] + 100, "rate_plus_val": frame["rate"] + frame["val_to_add"]})
-
-
-SERVICE = FeatureService(name="one", features=[VIEWS["channels"][["rate"]], computed])
-KEYLESS = FeatureService(name="keyless", features=[VIEWS["world"], VIEWS["channels"][["daily_count"]]])
-MAPPING = FeatureService(
-    name="both_ends",
-    features=[
-        VIEWS["places"].with_name("origin").with_join_key_map({"place_id": "origin_id"}),
-        VIEWS["places"].with_name("destination").with_join_key_map({"place_id": "destination_id"}),
-    ],
-)
-FEATURES = ["channels:rate", "channels:daily_count", "pairs:reply_count", "world:num_rides", "mapped:feature_name"]
-COMPUTED = ["computed:rate_plus_100", "computed:rate_plus_val"]
-
-
-def fill(lake: Lake, name: str, rows: list[Row], types: dict[str, Any]) -> None:
-    with write_lake(lake, purpose="a test") as connection:
-        connection.register("given", pa.Table.from_pylist(rows, schema=pa.schema(types)))
-        connection.execute(f"create table features.{name} as from given")
-
-
-def apply_views(lake: Lake, ttl: timedelta = TTL) -> FeatureStore:
-    store = open_store(lake)
-    views = VIEWS if ttl == TTL else build_views(ttl)
-    store.apply([channel, author, place, *views.values(), computed, SERVICE, KEYLESS, MAPPING])
-    return store
-
-
-@pytest.fixture(scope="module")
-def universal_lake(seed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
-    lake = Lake(shutil.copytree(seed_home, tmp_path_factory.mktemp("universal") / "home"))
-    for name, (rows, types) in TABLES.items():
-        fill(lake, name, rows, types | TIMES)
-    spine_types = {name: pa.string() if name == "author_id" else pa.int64() for name in SPINE[0]}
-    fill(lake, "u_spine", SPINE, spine_types | {"event_timestamp": INSTANT})
-    apply_views(lake)
-    return lake
-
-
-@pytest.fixture(scope="module")
-def universal(universal_lake: Lake) -> FeatureStore:
-    return open_store(universal_lake)
-
-
-def look_up(rows: list[Row], asked: Row, keys: dict[str, str], *, ttl: timedelta, is_cut_off: bool) -> Row:
-    """The oracle: the newest row of the keys at the instant, the later created of two with the same event."""
-    instant = asked["event_timestamp"]
-    known = [
-        row
-        for row in rows
-        if all(row[inside] == asked[outside] for inside, outside in keys.items())
-        and row["event_timestamp"] <= instant
-        and (row["created_timestamp"] <= instant or not is_cut_off)
-    ]
-    newest = max(known, key=lambda row: (row["event_timestamp"], row["created_timestamp"]), default={})
-    return newest if newest and (not ttl or newest["event_timestamp"] >= instant - ttl) else {}
-
-
-def expect(*, full: bool = False, ttl: timedelta = TTL, is_cut_off: bool = False) -> list[Row]:
-    """The values of `FEATURES` for each row of the spine, under the names of a result."""
-    sought = [
-        ("channels", CHANNELS, {"channel_id": "channel_id"}, {"rate": "rate", "daily_count": "daily_count"}),
-        ("pairs", PAIRS, {"channel_id": "channel_id", "author_id": "author_id"}, {"reply_count": "reply_count"}),
-        ("world", WORLD, {}, {"num_rides": "num_rides"}),
-        ("mapped", MAPPED, {}, {"column_name": "feature_name"}),
-    ]
-    expected = []
-    for asked in SPINE:
-        found: Row = {}
-        for view, rows, keys, names in sought:
-            row = look_up(rows, asked, keys, ttl=ttl, is_cut_off=is_cut_off)
-            found |= {f"{view}__{name}" if full else name: row.get(column) for column, name in names.items()}
-        expected.append(asked | found)
-    return expected
-
-
-def compute(rows: list[Row], *, full: bool) -> list[Row]:
-    """What the on-demand view adds to expected rows."""
-    prefix, rate = ("computed__", "channels__rate") if full else ("", "rate")
-    added = []
-    for row in rows:
-        known = row[rate] is not None
-        values = {"rate_plus_100": row[rate] + 100, "rate_plus_val": row[rate] + row["val_to_add"]} if known else {}
-        added.append(row | {prefix + name: values.get(name) for name in ("rate_plus_100", "rate_plus_val")})
-    return added
-
-
-def show(table: pa.Table) -> list[Row]:
-    """The rows of a result, not-a-number (pandas' null, in on-demand views) as None."""
-    return [
-        {name: None if isinstance(value, float) and np.isnan(value) else value for name, value in row.items()}
-        for row in table.to_pylist()
-    ]
 
 
 def test_the_data_is_worth_looking_at() -> None:
@@ -347,19 +165,6 @@ def test_missing_request_data_is_told(universal: FeatureStore) -> None:
         universal.get_historical_features(None, COMPUTED, start_date=START, end_date=START)
 
 
-@pytest.mark.parametrize("full", [True, False], ids=["full", "short"])
-def test_what_is_persisted_is_what_was_retrieved(universal: FeatureStore, *, full: bool) -> None:
-    job = universal.get_historical_features(pd.DataFrame(SPINE), FEATURES, full_feature_names=full)
-    storage = SavedDatasetDuckLakeStorage(f"kept_{full}".lower())
-    saved = universal.create_saved_dataset(job, "kept", storage, tags={"env": "test"}, allow_overwrite=True)
-    assert show(saved.to_arrow()) == expect(full=full)
-    again = universal.get_saved_dataset("kept")
-    assert again.tags == {"env": "test"}
-    pd.testing.assert_frame_equal(again.to_df(), job.to_df())
-    with pytest.raises(Refused, match="it stays"):
-        universal.create_saved_dataset(job, "kept", storage)
-
-
 def test_the_later_created_of_two_rows_counts_but_not_before_a_newer_event(universal_lake: Lake) -> None:
     day = timedelta(days=1)
     backfilled = [  # channel, event, created, count
@@ -409,55 +214,3 @@ def test_without_a_spine_every_key_and_event_of_the_window_comes(universal: Feat
         expected.append(asked | {"daily_count": count.get("daily_count"), "reply_count": pair.get("reply_count")})
     assert len(expected) > 40
     assert show(job.to_arrow()) == expected
-
-
-@pytest.mark.parametrize("is_latest", [True, False], ids=["latest", "all"])
-def test_online_holds_what_offline_knew_at_the_end_of_the_window(
-    universal_lake: Lake, tmp_path: Path, *, is_latest: bool
-) -> None:
-    store = open_store(Lake(shutil.copytree(universal_lake.home, tmp_path / "home")))
-    store.config.materialization_config.pull_latest_features = is_latest
-    sought: list[tuple[str, str, list[Row], dict[str, str], str]] = [
-        ("channels", "daily_count", CHANNELS, {"channel_id": "channel_id"}, "daily_count"),
-        ("world", "num_rides", WORLD, {}, "num_rides"),
-        ("mapped", "feature_name", MAPPED, {}, "column_name"),
-    ]
-    if not is_latest:  # Feast 0.67 then keeps one row per key itself: any row of a view that has no key
-        sought = sought[:1]
-    start = START
-    for end in (START + timedelta(days=3), START + timedelta(days=6)):
-        store.materialize(start, end, [view for view, *_ in sought])
-        start = end
-        asked = [{"channel_id": number} for number in range(5)]
-        names = [f"{view}:{name}" for view, name, *_ in sought]
-        online = store.get_online_features(names, asked).to_dict()
-        for _, name, table, keys, column in sought:
-            rows = [row | {"event_timestamp": end} for row in asked]
-            found = [look_up(table, row, keys, ttl=timedelta(0), is_cut_off=is_latest) for row in rows]
-            assert online[name] == [row.get(column) for row in found]
-
-
-class CountProfiler(Profiler):  # type: ignore[misc]  # Feast ships no types
-    """The smallest profiler: a set must be as long as the one it is compared with."""
-
-    def analyze_dataset(self, dataset: pd.DataFrame) -> "CountProfile":
-        return CountProfile(len(dataset))
-
-
-class CountProfile(Profile):  # type: ignore[misc]  # Feast ships no types
-    def __init__(self, expected: int) -> None:
-        self.expected = expected
-
-    def validate(self, dataset: pd.DataFrame) -> Any:
-        return type("Report", (), {"is_success": len(dataset) == self.expected, "errors": []})()
-
-
-def test_a_retrieval_is_validated_against_a_saved_dataset(universal: FeatureStore) -> None:
-    spine = pd.DataFrame(SPINE)
-    job = universal.get_historical_features(spine, FEATURES)
-    universal.create_saved_dataset(job, "reference", SavedDatasetDuckLakeStorage("reference"), allow_overwrite=True)
-    reference = universal.get_saved_dataset("reference").as_reference("ref", CountProfiler())
-    assert len(job.to_df(validation_reference=reference)) == len(SPINE)
-    shorter = universal.get_historical_features(spine.head(3), FEATURES)
-    with pytest.raises(ValidationFailed):
-        shorter.to_df(validation_reference=reference)

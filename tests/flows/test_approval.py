@@ -6,21 +6,24 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stamina
 
 from feature_repo.lake import Lake, read_lake
 from flows.approval import Answer, build_check, build_question
-from flows.server import serve_api
 from training.gate import Check, Verdict
 
 ROOT = Path(__file__).parents[2]
 DAY = timedelta(hours=24)
+BUSY = 503  # what Prefect says while SQLite is locked
+Call = Callable[..., Any]
 
 
 @pytest.mark.parametrize(
@@ -43,39 +46,43 @@ def test_the_question_shows_what_the_gate_found() -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A lake with champions, and a Prefect server for the commands on it."""
-    home = shutil.copytree(trained_home, tmp_path_factory.mktemp("approval") / "home")
-    before = dict(os.environ)
-    try:
-        with serve_api(home) as server:
-            if server is not None:
-                server.wait()
-            yield home
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+@pytest.fixture
+def home(trained_home: Path, tmp_path: Path) -> Path:
+    """A lake with champions."""
+    return Path(shutil.copytree(trained_home, tmp_path / "home"))
 
 
-def call(path: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
+@pytest.fixture
+def call(prefect_environment: dict[str, str]) -> Call:
+    """Ask the Prefect server that the commands talk to."""
     headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(f"{os.environ['PREFECT_API_URL']}{path}", data=data, headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    api = {**os.environ, **prefect_environment}["PREFECT_API_URL"]
+
+    @stamina.retry(on=lambda error: isinstance(error, urllib.error.HTTPError) and error.code == BUSY, attempts=20)
+    def ask(path: str, body: dict[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{api}{path}", data=data, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    return ask
 
 
-def start_training(home: Path, *options: str) -> "subprocess.Popen[str]":
+@pytest.fixture
+def start_training(home: Path, prefect_environment: dict[str, str]) -> "Callable[..., subprocess.Popen[str]]":
     """Train on inputs that have not changed: the new version equals the champion, and passes the gate."""
-    command = [sys.executable, "-m", "flows.cli", "train", "spam", "--again", "--ask", *options]
-    environment = {**os.environ, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
+
+    def start(*options: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "flows.cli", "train", "spam", "--again", "--ask", *options]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return start
 
 
-def wait_for_question() -> tuple[str, str]:
+def wait_for_question(call: Call) -> tuple[str, str]:
     """Id of the run that is paused, and what the person reads."""
     paused = {"flow_runs": {"state": {"type": {"any_": ["PAUSED"]}}}}
     deadline = time.monotonic() + 180
@@ -100,9 +107,11 @@ def read_last_decision(home: Path) -> tuple[str, str, str, list[str]]:
 
 
 @pytest.mark.path
-def test_a_person_rejects_one_version_and_approves_the_next(home: Path) -> None:
-    rejected = start_training(home)
-    run, question = wait_for_question()
+def test_a_person_rejects_one_version_and_approves_the_next(
+    home: Path, call: Call, start_training: "Callable[..., subprocess.Popen[str]]"
+) -> None:
+    rejected = start_training()
+    run, question = wait_for_question(call)
     assert question.startswith("**spam version 2 passed the gate. Shall it be champion?**")
     assert "against the champion's" in question
     assert call(f"/flow_runs/{run}/resume", {"run_input": {}})["status"] == "REJECT", "a decision is needed"
@@ -115,8 +124,8 @@ def test_a_person_rejects_one_version_and_approves_the_next(home: Path) -> None:
     assert (version, action, champion) == ("2", "refused", "1")
     assert reasons[0] == "Rejected by a person: not before the holidays"
 
-    approved = start_training(home)
-    run, _ = wait_for_question()
+    approved = start_training()
+    run, _ = wait_for_question(call)
     call(f"/flow_runs/{run}/resume", {"run_input": {"decision": "promote"}})
     output, errors = approved.communicate(timeout=120)
     assert approved.returncode == 0, output + errors
@@ -126,8 +135,10 @@ def test_a_person_rejects_one_version_and_approves_the_next(home: Path) -> None:
 
 
 @pytest.mark.path
-def test_nobody_answering_is_a_rejection(home: Path) -> None:
-    training = start_training(home, "--approval-hours", "0.001")
+def test_nobody_answering_is_a_rejection(
+    home: Path, call: Call, start_training: "Callable[..., subprocess.Popen[str]]"
+) -> None:
+    training = start_training("--approval-hours", "0.001")
     output, errors = training.communicate(timeout=180)
     assert training.returncode == 3, output + errors
     assert read_last_decision(home)[3][0] == "Nobody answered within 0.001 h."

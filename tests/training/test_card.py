@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from training.ablation import AblationPoint
 from training.behaviour import BehaviourResult, FailedCase
 from training.card import build_card, select_points
 from training.coverage import CoveragePoint
@@ -17,13 +18,14 @@ KNOWN = Estimate(0.7134, 0.7, 0.73)
 
 @pytest.fixture(scope="module")
 def examined(trial: Trial) -> Trial:
-    """The trial with labels of two sources, after it was asked some texts and for a learning curve."""
+    """The trial with labels of two sources, after it was asked some texts, for a learning curve and an ablation."""
     failed = FailedCase(("good", "GOOD"), ("positive", "neutral"), (0.7, 0.6))
     behaviours = (
         BehaviourResult("capitals", "invariance", "label stays", 4, 1, (failed,)),
         BehaviourResult("negation", "direction", "positive falls", 9, 9, ()),
     )
     learning = (LearningPoint(0.5, 350, KNOWN, KNOWN), LearningPoint(1.0, 700, KNOWN, KNOWN))
+    ablation = (AblationPoint("valences", 0.6543, Estimate(-0.0591, -0.07, -0.05)),)
     table = trial.training_set.table
     table = table.append_column("label_source", pa.array(["crowd"] * 600 + ["import"] * 300))
     table = table.append_column("labeller", pa.array([None] * 600 + ["Ada"] * 300, pa.string()))
@@ -31,7 +33,7 @@ def examined(trial: Trial) -> Trial:
     return replace(
         trial,
         training_set=replace(trial.training_set, table=table.append_column("labelled_at", instants)),
-        evaluation=replace(trial.evaluation, behaviours=behaviours, learning=learning),
+        evaluation=replace(trial.evaluation, behaviours=behaviours, learning=learning, ablation=ablation),
     )
 
 
@@ -41,7 +43,7 @@ def test_the_card_says_what_the_model_is_and_what_for(examined: Trial) -> None:
     assert "Below a\nconfidence of 0.5 the model abstains" in card
     assert re.findall(r"^##* (.+)$", card, re.MULTILINE) == [
         "sentiment", "Intended use", "Data", "How it was made", "How good it is", "Slices", "When it abstains",
-        "Behaviour", "More labels", "Limits",
+        "Behaviour", "More labels", "Fewer columns", "Limits",
     ]  # fmt: skip
 
 
@@ -66,6 +68,7 @@ def test_every_figure_stands_beside_its_interval_and_the_baseline(examined: Tria
     assert "| capitals | invariance | label stays | 1 of 4 |" in card
     assert "- capitals: “good” is positive → “GOOD” is neutral" in card
     assert "| 350 | 50% | 0.713 (0.700 to 0.730) | 0.713 (0.700 to 0.730) |" in card
+    assert "| valences | 0.654 | -0.059 (-0.070 to -0.050) |" in card
 
 
 def test_limits_follow_from_the_figures(examined: Trial) -> None:
@@ -89,6 +92,7 @@ def test_a_card_without_answers_says_so(trial: Trial) -> None:
     assert "| label sources | not told |" in card
     assert "No behaviour was checked." in card
     assert "No learning curve was drawn." in card
+    assert "No column was left out." in card
     assert "How it ages is not known: there are too few later comments" in card
     assert "- No judged comment at all: short text; reply." in card
 

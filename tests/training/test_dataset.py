@@ -213,14 +213,17 @@ def test_a_single_group_cannot_be_judged_across_groups(
         split_table(build_table(groups=1), replace(spec, is_cross_group=True), service, data_version=1, as_of=NOON)
 
 
+@pytest.mark.parametrize("column", ["token_ids_v1", "prefix_ids_v1"])
 def test_comments_whose_features_are_missing_are_waited_for(
-    build_table: BuildTable, spec: ModelSpec, service: ServiceDefinition
+    build_table: BuildTable, spec: ModelSpec, service: ServiceDefinition, column: str
 ) -> None:
     table = build_table()
-    tokens = table.column("token_ids_v1").to_pylist()
-    tokens[:7] = [None] * 7
-    position = table.column_names.index("token_ids_v1")
-    table = table.set_column(position, "token_ids_v1", pa.array(tokens, pa.list_(pa.uint32())))
+    table = table.append_column("prefix_ids_v1", table.column("token_ids_v1"))
+    tokens = [None] * 7 + table.column(column).to_pylist()[7:]
+    table = table.set_column(table.column_names.index(column), column, pa.array(tokens, pa.list_(pa.uint32())))
 
-    with pytest.raises(Unavailable, match="7 of 900 labelled comments have no token_ids_v1 yet; run `scorelake mat"):
-        split_table(table, spec, service, data_version=1, as_of=NOON)
+    two = replace(spec, token_columns=("token_ids_v1", "prefix_ids_v1"))
+    with pytest.raises(
+        Unavailable, match=f"7 of 900 labelled comments have no {column} yet; run `scorelake apply`, then"
+    ):
+        split_table(table, two, service, data_version=1, as_of=NOON)

@@ -6,6 +6,7 @@ from io import BytesIO
 import numpy as np
 from matplotlib.patches import Rectangle
 
+from training.ablation import AblationPoint
 from training.behaviour import BehaviourResult
 from training.coverage import CoveragePoint
 from training.evaluate import ReliabilityBin
@@ -62,14 +63,16 @@ def test_the_coverage_curve_leaves_out_what_nobody_knows(trial: Trial) -> None:
 def test_every_picture_there_is_something_to_draw_of_is_drawn(trial: Trial) -> None:
     points = (LearningPoint(share, rows, ESTIMATE, ESTIMATE) for share, rows in ((0.5, 50), (1.0, 100)))
     result = BehaviourResult("typos", "invariance", "label stays", 3, 2, ())
-    whole = replace(trial.evaluation, learning=tuple(points), behaviours=(result,))
+    ablation = (AblationPoint("valences", 0.6, Estimate(-0.1, -0.2, 0.0)),)
+    whole = replace(trial.evaluation, learning=tuple(points), behaviours=(result,), ablation=ablation)
 
     usual = {"confusion", "reliability", "coverage", "slices"}
     assert draw_all(trial.evaluation, trial.spec.classes).keys() == usual
     drawn = draw_all(whole, trial.spec.classes)
-    assert drawn.keys() == usual | {"learning", "behaviour"}
+    assert drawn.keys() == usual | {"learning", "behaviour", "ablation"}
     assert [text.get_text() for text in drawn["behaviour"].axes[0].texts] == ["2 of 3"]
     assert [label.get_text() for label in drawn["learning"].axes[0].get_xticklabels()] == ["50\n50%", "100\n100%"]
+    assert [label.get_text() for label in drawn["ablation"].axes[0].get_yticklabels()] == ["without valences"]
     for figure in drawn.values():
         figure.savefig(BytesIO())
 

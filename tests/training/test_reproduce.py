@@ -201,20 +201,21 @@ def test_a_version_that_is_not_there_or_was_altered_is_bad_input(lake: Lake) -> 
         reproduce(lake)
 
 
-def run_command(home: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "flows.cli", "reproduce", *options]
-    environment = {**os.environ, "SCORELAKE_HOME": str(home)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+def test_the_command_shows_recorded_and_now_and_ends_with_exit_code_3_if_they_differ(
+    lake: Lake, prefect_environment: dict[str, str]
+) -> None:
+    def run_command(*options: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "flows.cli", "reproduce", *options]
+        environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(lake.home)}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
-
-def test_the_command_shows_recorded_and_now_and_ends_with_exit_code_3_if_they_differ(lake: Lake) -> None:
-    same = run_command(lake.home, "spam", "1")
+    same = run_command("spam", "1", "--quick")
     assert same.returncode == 0, same.stderr
     assert "spam version 1: identical" in same.stdout
     assert "digest of the data" in same.stdout
     (name,) = read_labelled(lake, 1)
     write(lake, f"delete from raw.comments where comment_id = '{name}'")
-    other = run_command(lake.home, "sentiment", "--quick", "--json")
+    other = run_command("sentiment", "--quick", "--json")
     assert other.returncode == 3, other.stderr
     assert json.loads(other.stdout)["rows"]["changes"] == {"comment erased, or its batch taken back": [name]}
     assert "sentiment version 1 is not reproduced" in " ".join(other.stderr.split())

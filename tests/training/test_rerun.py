@@ -19,6 +19,8 @@ from training.train import TrainReceipt, train_model
 
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 LENIENT = GateBounds(min_macro_f1=0.1, max_ece=1, max_loss=1, max_slice_loss=1)
+OTHER = {"C": 0.7}
+SHUFFLED = {"label_shuffle_seed": 1, "C": 1.0}
 
 pytestmark = pytest.mark.path
 
@@ -26,8 +28,29 @@ pytestmark = pytest.mark.path
 @pytest.fixture
 def lake(trained_home: Path, tmp_path: Path) -> Lake:
     """Its own lake, with version 1 of each model champion."""
-    shutil.copytree(trained_home, tmp_path / "home")
-    return Lake(tmp_path / "home")
+    return copy(trained_home, tmp_path)
+
+
+def copy(home: Path, folder: Path) -> Lake:
+    return Lake(shutil.copytree(home, folder / "home"))
+
+
+@pytest.fixture(scope="module")
+def surpassed(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """A lake to copy: another candidate has become champion, as version 2."""
+    lake = copy(trained_home, tmp_path_factory.mktemp("surpassed"))
+    other = train(lake, "other", replace(read_spec("sentiment"), gate=LENIENT), candidate=OTHER)
+    assert (other.version, other.champion_after) == ("2", "2")
+    return lake
+
+
+@pytest.fixture(scope="module")
+def refused(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, TrainReceipt]:
+    """A lake to copy: the gate has refused a candidate that learned from shuffled labels, version 2."""
+    lake = copy(trained_home, tmp_path_factory.mktemp("refused"))
+    receipt = train(lake, "refused", candidate=SHUFFLED)
+    assert (receipt.version, receipt.verdict.is_promoted) == ("2", False)
+    return lake, receipt
 
 
 def train(lake: Lake, run_id: str, spec: ModelSpec | None = None, **options: Any) -> TrainReceipt:
@@ -109,10 +132,8 @@ def test_other_settings_are_a_reason_to_fit_and_are_named(lake: Lake, change: di
     assert (receipt.version, receipt.why) == ("2", f"changed since version 1: {part}")
 
 
-def test_another_champion_is_a_reason_to_judge_again_but_not_to_fit(lake: Lake) -> None:
-    lenient = replace(read_spec("sentiment"), gate=LENIENT)
-    other = train(lake, "other", lenient, candidate={"C": 0.7})
-    assert (other.version, other.champion_after) == ("2", "2")
+def test_another_champion_is_a_reason_to_judge_again_but_not_to_fit(surpassed: Lake, tmp_path: Path) -> None:
+    lake = copy(surpassed.home, tmp_path)
     receipt = train(lake, "again")
     assert receipt.version == "1"
     assert (receipt.is_reused, receipt.is_unchanged) == (True, False)
@@ -126,36 +147,34 @@ def test_another_champion_is_a_reason_to_judge_again_but_not_to_fit(lake: Lake) 
     assert train(lake, "and again").is_unchanged, "its verdict against this champion is known now"
 
 
-def test_other_bounds_are_a_reason_to_judge_again_but_not_to_fit(lake: Lake) -> None:
-    shuffled = {"label_shuffle_seed": 1, "C": 1.0}
-    refused = train(lake, "refused", candidate=shuffled)
-    assert (refused.version, refused.verdict.is_promoted) == ("2", False)
-    left = train(lake, "left", candidate=shuffled)
+def test_other_bounds_are_a_reason_to_judge_again_but_not_to_fit(
+    refused: tuple[Lake, TrainReceipt], tmp_path: Path
+) -> None:
+    lake = copy(refused[0].home, tmp_path)
+    left = train(lake, "left", candidate=SHUFFLED)
     assert left.is_unchanged
-    assert left.verdict == refused.verdict
+    assert left.verdict == refused[1].verdict
     check_promoted(left)  # an earlier run has told of the refusal
     assert build_report(left).title == "sentiment version 2: nothing done, it stands as REFUSED"
     lenient = replace(read_spec("sentiment"), gate=LENIENT)
-    passed = train(lake, "passed", lenient, candidate=shuffled)
+    passed = train(lake, "passed", lenient, candidate=SHUFFLED)
     assert (passed.version, passed.is_reused, passed.champion_after) == ("2", True, "2")
     assert passed.why.endswith("and judged by other bounds")
 
 
-def test_a_rollback_is_not_undone_by_training_on_the_same_data(lake: Lake) -> None:
-    lenient = replace(read_spec("sentiment"), gate=LENIENT)
-    assert train(lake, "better", lenient, candidate={"C": 0.7}).champion_after == "2"
+def test_a_rollback_is_not_undone_by_training_on_the_same_data(surpassed: Lake, tmp_path: Path) -> None:
+    lake = copy(surpassed.home, tmp_path)
     roll_back(lake, "sentiment", reason="angry mails", run_id="back", now=NOW)
-    receipt = train(lake, "again", lenient, candidate={"C": 0.7})
+    receipt = train(lake, "again", replace(read_spec("sentiment"), gate=LENIENT), candidate=OTHER)
     assert receipt.is_unchanged
     assert receipt.champion_after == "1"
     assert resolve(lake, "sentiment").version == "1"
 
 
-def test_a_champion_by_hand_stands_as_the_gate_saw_it(lake: Lake) -> None:
-    shuffled = {"label_shuffle_seed": 1, "C": 1.0}
-    train(lake, "refused", candidate=shuffled)
+def test_a_champion_by_hand_stands_as_the_gate_saw_it(refused: tuple[Lake, TrainReceipt], tmp_path: Path) -> None:
+    lake = copy(refused[0].home, tmp_path)
     promote_version(lake, "sentiment", "2", run_id="by-hand", now=NOW, overruling="a drill")
-    receipt = train(lake, "again", candidate=shuffled)
+    receipt = train(lake, "again", candidate=SHUFFLED)
     assert receipt.is_unchanged
     assert (receipt.version, receipt.champion_after, receipt.verdict.is_promoted) == ("2", "2", False)
 
@@ -169,8 +188,8 @@ def test_a_run_that_was_killed_before_its_verdict_is_gone_on_with(lake: Lake) ->
     assert receipt.why.endswith("and not judged against no champion, as there is none")
 
 
-def test_a_version_whose_files_were_altered_stands_for_nothing(lake: Lake) -> None:
-    train(lake, "other", replace(read_spec("sentiment"), gate=LENIENT), candidate={"C": 0.7})
+def test_a_version_whose_files_were_altered_stands_for_nothing(surpassed: Lake, tmp_path: Path) -> None:
+    lake = copy(surpassed.home, tmp_path)
     path = resolve(lake, "sentiment", "1").path.with_name("descriptor.json")
     path.write_text(path.read_text() + "\n")
     receipt = train(lake, "again")

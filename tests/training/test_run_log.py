@@ -67,6 +67,8 @@ def test_figures_with_intervals_costs_and_slices(run: "Run", version: ModelVersi
     for name in ("macro_f1", "accuracy", "ece", "slices/short text/macro_f1", "decided/accuracy", "baseline/accuracy"):
         assert metrics[f"{name}_low"] <= metrics[name] <= metrics[f"{name}_high"], name
     assert metrics["slices/short text/rows"] > 0
+    for group in ("beginnings of words", "valences", "numbers of the comment", "numbers of channel and video"):
+        assert metrics[f"ablation/{group}_low"] <= metrics[f"ablation/{group}_high"], group
     assert metrics["seconds/fit"] > 0
     assert metrics["peak_memory_mib"] > 10
     asked = {f"behaviour/{one.name}" for one in read_behaviours(MODEL, read_spec(MODEL).classes)}
@@ -100,8 +102,8 @@ def test_the_dataset_with_its_profile(run: "Run", version: ModelVersion) -> None
 
 
 def test_card_verdict_pictures_and_tables(client: "MlflowClient", run: "Run", trained_home: Path) -> None:
-    plots = {"confusion", "reliability", "coverage", "slices", "behaviour", "learning"}
-    tables = {"slices", "classes", "coverage", "learning", "behaviour"}
+    plots = {"confusion", "reliability", "coverage", "slices", "behaviour", "learning", "ablation"}
+    tables = {"slices", "classes", "coverage", "learning", "behaviour", "ablation"}
     files = list_files(client, run)
     assert {"card.md", "verdict.md", "evaluation.json", "feature_service.json"} <= files
     assert {f"plots/{name}.png" for name in plots} <= files
