@@ -90,6 +90,8 @@ def _build_grid(receipt: ReproduceReceipt, *, is_outcome: bool) -> Grid:
 def _build_rows(receipt: ReproduceReceipt) -> tuple[Grid, ...]:
     changes = receipt.rows.changes
     rows = tuple((why, len(ids), ", ".join(ids[:_SHOWN_IDS])) for why, ids in changes.items())
+    if receipt.rows.erased:
+        rows = (("erased on request", receipt.rows.erased, "nobody knows any more which"), *rows)
     return (Grid(("rows that are gone or changed", "rows", "such as"), rows),) if rows else ()
 
 

@@ -153,16 +153,23 @@ def test_what_a_killed_writer_left_goes_and_a_lake_that_was_moved_stays_whole(la
     left = lake.data / "raw" / "comments" / "ducklake-left.parquet"
     with write_lake(lake, purpose="killed") as connection:
         connection.execute(f"copy ({build_rows(z='zebra')}) to '{left}' (format parquet)")
-    for file in (lake.staging / "ingest-killed" / "rows-0000.parquet", lake.spill / "duckdb_temp_storage-0.tmp"):
-        file.parent.mkdir(parents=True)
-        file.write_bytes(b"zebra")
     lake = Lake(lake.home.rename(tmp_path / "moved"))
     assert purge_deleted(lake, COLUMNS, before=PAST).files_deleted == 0, "it may be of a writer at work"
     assert find_on_disk(lake, "zebra") == [".parquet"]
-    assert purge_deleted(lake, COLUMNS, before=FUTURE).files_deleted == 5
-    assert [*lake.staging.iterdir(), *lake.spill.iterdir()] == []
+    gone = purge_deleted(lake, COLUMNS, before=FUTURE)
+    assert (gone.files_deleted, gone.orphans_deleted) == (3, 1)
     assert find_on_disk(lake, "zebra") == find_on_disk(lake, "dog") == []
     assert read(lake) == {"a": "Aardvark", "b": "mouse", "c": "cat"}
+
+
+def test_without_an_instant_every_snapshot_but_the_present_goes_at_once(lake: Lake) -> None:
+    add(lake, a="Aardvark", b="mouse")
+    write(lake, "delete from raw.comments where comment_id = 'a'")
+    assert purge_deleted(lake, COLUMNS, before=None).snapshots_expired > 3
+    assert find_on_disk(lake, "Aardvark") == []
+    with read_lake(lake) as connection:
+        assert connection.execute("select count(*) from lake.snapshots()").fetchall() == [(1,)]
+    assert read(lake) == {"b": "mouse"}
 
 
 def test_where_nothing_was_deleted_nothing_is_moved(lake: Lake) -> None:

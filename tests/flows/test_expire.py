@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,10 +15,10 @@ from prefect.client.orchestration import get_client
 from prefect.testing.utilities import prefect_test_harness
 
 from feature_repo.features.materialize import materialize_features
-from feature_repo.lake import Lake, read_lake
+from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
-from flows.expire import expire
+from flows.expire import build_report, expire
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)  # DuckLake dates its snapshots by its own clock
@@ -74,7 +75,12 @@ def test_what_expired_is_gone_from_the_home_once_the_horizon_has_passed(
     assert (second.expiry.texts, second.expiry.token_rows, second.expiry.payloads) == (1, 1, 0)
     assert read_texts(filled) == [("a", None), ("b", "mouse")]
     assert is_on_disk(filled, "Aardvark day"), "older snapshots show it"
+    left = filled.staging / "score-spam-1" / "00000.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"left")
     third = expire(now=NOW + timedelta(days=21))
+    assert (third.leftovers, left.exists()) == (1, False)
+    assert third.compaction.files_before >= third.compaction.files_after
     assert (third.expiry.texts, third.expiry.payloads) == (1, 1)
     assert third.purge.files_deleted > 0
     assert read_texts(filled) == [("a", None), ("b", None)]
@@ -83,6 +89,40 @@ def test_what_expired_is_gone_from_the_home_once_the_horizon_has_passed(
     with get_client(sync_client=True) as client:
         told = [artifact.data for artifact in client.read_artifacts() if artifact.key == "expire"]
     assert any("1 texts expired" in str(report) for report in told)
+
+
+def test_what_a_live_run_has_staged_stays_however_old(
+    prefect_api: None, filled: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORELAKE_HOME", str(filled.home))
+    for name in ("score-spam-live", "score-spam-dead"):
+        (filled.staging / name).mkdir(parents=True)
+        os.utime(filled.staging / name, (0, 0))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        with write_lake(filled, purpose="test") as connection:
+            connection.execute(
+                "insert into ops.leases (name, run_id, host, process_id, acquired_at, expires_at) "
+                "values ('spam/production', 'score-spam-live', ?, ?, ?, ?)",
+                [socket.gethostname(), other.pid, NOW, NOW + timedelta(hours=6)],
+            )
+        assert expire(now=NOW).leftovers == 1
+        other.communicate(b"\n")
+    assert [folder.name for folder in filled.staging.iterdir()] == ["score-spam-live"]
+    assert expire(now=NOW).leftovers == 1, "its process has ended"
+
+
+def test_small_files_become_few_and_it_is_told(
+    prefect_api: None, filled: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORELAKE_HOME", str(filled.home))
+    for number in range(8):
+        with write_lake(filled, purpose="test") as connection:
+            connection.execute(f"insert into raw.comment_deletions select 'a', 'v', to_timestamp({number}), true, 'r'")
+    receipt = expire(now=NOW)
+    assert receipt.compaction.tables == ("raw.comment_deletions",)
+    facts = build_report(receipt).facts
+    assert facts["files of tables"] == f"{receipt.compaction.files_before:,} → {receipt.compaction.files_after:,}"
+    assert receipt.disk_bytes_after > receipt.disk_bytes_before, "older snapshots need the small ones"
 
 
 def test_the_command_says_what_it_did(filled: Lake) -> None:

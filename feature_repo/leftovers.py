@@ -1,0 +1,77 @@
+"""What runs stage beside the lake's data, and what killed ones left there: staged files, rows that DuckDB had spilled.
+
+A staged scoring run that the next one would take up is no leftover before the horizon; that of a live run never is.
+What no snapshot needs inside the lake's data is `upkeep`'s.
+"""
+
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from feature_repo.lake import Lake
+
+_OWNER: Final = "owner.lock"  # locked by the run while it lives: the system gives it back when the run dies
+
+
+@contextmanager
+def open_staging(lake: Lake, run_id: str) -> Iterator[Path]:
+    """A folder of the run's own on the lake's filesystem, removed at the end; those of dead runs go, too."""
+    folder = lake.staging / run_id
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with FileLock(folder / _OWNER):
+        _delete_dead(lake.staging)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _delete_dead(staging: Path) -> None:
+    for owner in staging.glob(f"*/{_OWNER}"):
+        try:
+            with FileLock(owner, timeout=0):
+                shutil.rmtree(owner.parent, ignore_errors=True)
+        except (Timeout, FileNotFoundError):  # at work, or just gone
+            continue
+
+
+def delete_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str] = ()) -> int:
+    """Delete what dead runs left and nobody has touched since an instant; returns how many folders and files.
+
+    Parameters
+    ----------
+    before
+        What was written to later stays (UTC).
+    live_runs
+        What these have staged stays, however old.
+    """
+    left = [
+        entry
+        for folder in (lake.staging, lake.spill)
+        if folder.exists()
+        for entry in folder.iterdir()
+        if entry.name not in live_runs and _read_newest(entry) < before.timestamp()
+    ]
+    for entry in left:
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    return len(left)
+
+
+def _read_newest(entry: Path) -> float:
+    """When a file, or anything in a folder, was last written to (seconds since 1970)."""
+    return max(path.stat().st_mtime for path in _walk(entry))
+
+
+def _walk(entry: Path) -> Iterator[Path]:
+    yield entry
+    if entry.is_dir():
+        yield from entry.rglob("*")
