@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pandera.pandas as pa
 
-from feature_repo.tables import features, monitoring, ops, raw
+from feature_repo.tables import features, monitoring, ops, raw, scores
 from feature_repo.tables.columns import SQL_TYPES, is_expiring, is_required
 
-TABLES: Final = (*raw.TABLES, *features.TABLES, *ops.TABLES, *monitoring.TABLES)
+TABLES: Final = (*raw.TABLES, *features.TABLES, *ops.TABLES, *monitoring.TABLES, *scores.TABLES)
 
 
 def read_sql_types(table: pa.DataFrameSchema) -> dict[str, str]:

@@ -12,6 +12,7 @@ BIGINT: Final = pd.ArrowDtype(arrow.int64())
 DOUBLE: Final = pd.ArrowDtype(arrow.float64())
 BOOLEAN: Final = pd.ArrowDtype(arrow.bool_())
 INSTANT: Final = pd.ArrowDtype(arrow.timestamp("us", tz="UTC"))
+DAY: Final = pd.ArrowDtype(arrow.date32())
 TEXTS: Final = pd.ArrowDtype(arrow.list_(arrow.string()))
 TOKENS: Final = pd.ArrowDtype(arrow.list_(arrow.uint32()))
 
@@ -21,6 +22,7 @@ SQL_TYPES: Final = {
     DOUBLE: "double",
     BOOLEAN: "boolean",
     INSTANT: "timestamptz",
+    DAY: "date",
     TEXTS: "varchar[]",
     TOKENS: "uinteger[]",
 }

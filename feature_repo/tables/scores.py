@@ -1,10 +1,65 @@
-"""What was said: `scores.*`, two tables for each model."""
+"""What was said: `scores.*`, two tables for each model, and the summaries of all models' scores in force."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import pandera.pandas as pa
 
-from feature_repo.tables.columns import BIGINT, BOOLEAN, DOUBLE, INSTANT, SHARE, TEXT, column, table
+from feature_repo.tables.columns import BIGINT, BOOLEAN, DAY, DOUBLE, INSTANT, NOT_NEGATIVE, SHARE, TEXT, column, table
+
+_FIGURES: Final = {
+    "comment_count": column(
+        BIGINT, "Comments with a score in force, whatever their label: the same in each label's row.", NOT_NEGATIVE
+    ),
+    "label_count": column(BIGINT, "Those of them that have the label; 0 if none has.", NOT_NEGATIVE),
+    "label_share": column(DOUBLE, "label_count / comment_count, 0 to 1.", SHARE),
+    "label_share_low": column(
+        DOUBLE, "Lower end of the Wilson interval of label_share, 95 %, as if comments were independent.", SHARE
+    ),
+    "label_share_high": column(DOUBLE, "Upper end of the same interval.", SHARE),
+    "abstained_share": column(
+        DOUBLE, "Share of the comments with too low a confidence to act on: the same in each label's row.", SHARE
+    ),
+    "mood": column(
+        DOUBLE,
+        "Mean of p_positive - p_negative over the comments, -1 to 1: the same in each label's row; null for a model "
+        "without these classes.",
+        nullable=True,
+    ),
+}
+CHANNEL_DAILY: Final = table(
+    "scores.channel_daily",
+    "The scores in force by channel and day: one row per label of the model. Comments without a channel or an "
+    "instant of publication are in no row.",
+    ("model", "channel_id", "published_on", "label"),
+    {
+        "model": column(TEXT, "Model."),
+        "channel_id": column(TEXT, "Channel of the comments."),
+        "published_on": column(DAY, "Day on which the comments were written (UTC)."),
+        "label": column(TEXT, "Class of the model."),
+        **_FIGURES,
+    },
+)
+VIDEO_SUMMARY: Final = table(
+    "scores.video_summary",
+    "The scores in force by video: one row per label of the model. Comments without a video are in no row.",
+    ("model", "video_id", "label"),
+    {
+        "model": column(TEXT, "Model."),
+        "video_id": column(TEXT, "Video of the comments."),
+        "label": column(TEXT, "Class of the model."),
+        "channel_id": column(TEXT, "Channel of the video; null if unknown.", nullable=True),
+        "first_published_at": column(
+            INSTANT, "When the first of the comments was written (UTC); null if unknown.", nullable=True
+        ),
+        "last_published_at": column(
+            INSTANT, "When the last of them was written (UTC); null if unknown.", nullable=True
+        ),
+        **_FIGURES,
+    },
+)
+
+TABLES: Final = (CHANNEL_DAILY, VIDEO_SUMMARY)
 
 
 def build_score_tables(model: str, classes: Iterable[str]) -> tuple[pa.DataFrameSchema, pa.DataFrameSchema]:
