@@ -48,7 +48,13 @@ def read_unit(name: str) -> str:
 
 
 def build_view(
-    table: DataFrameSchema, entities: list[Entity], *, ttl: timedelta, age: str | None = None, is_online: bool = True
+    table: DataFrameSchema,
+    entities: list[Entity],
+    *,
+    ttl: timedelta,
+    age: str | None = None,
+    is_online: bool = True,
+    is_single_event: bool = False,
 ) -> FeatureView:
     """The feature view of a table: its columns but for those that place a row in time, and perhaps its age.
 
@@ -58,9 +64,17 @@ def build_view(
         What one more feature is called: hours from the row's event to the instant it is looked up for.
     is_online
         Whether the online store holds its values.
+    is_single_event
+        Whether all rows of a key describe the same instant.
     """
     description = str(table.description)
-    source = DuckLakeSource(table=str(table.name), age_column=age, description=description, owner=OWNER)
+    source = DuckLakeSource(
+        table=str(table.name),
+        age_column=age,
+        is_single_event=is_single_event,
+        description=description,
+        owner=OWNER,
+    )
     placing = {source.timestamp_field, source.created_timestamp_column, source.version_column, *_BOOKKEEPING}
     said = "Hours since the values were observed."
     ages = [Field(name=age, dtype=Float64, description=said, tags={"unit": "hours"})] if age else []
@@ -99,7 +113,9 @@ video = _build_entity("video", "video_id", "A video.")
 
 # A text does not change, so what was counted in it holds for ever. For a single comment it is counted anew, by the
 # same statement, so that no text need be known in advance.
-comment_features = build_view(COMMENT_FEATURES, [comment, comment_text], ttl=timedelta(0), is_online=False)
+comment_features = build_view(
+    COMMENT_FEATURES, [comment, comment_text], ttl=timedelta(0), is_online=False, is_single_event=True
+)
 
 # Rows exist only for hours in which a window's content changes, the hour a comment leaves the 30 days among them:
 # a row holds until the next one, however long that takes. A ttl would turn a known "nothing since" into a null.

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final
 
 from feature_repo.errors import BadData
+from feature_repo.history import History, Spine
 from feature_repo.lake import quote_name
-from feature_repo.point_in_time import History, Spine, build_range
+from feature_repo.point_in_time import build_range
 
 _INSTANT: Final = "event_timestamp"
 

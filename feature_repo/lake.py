@@ -111,9 +111,12 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
     """
     for folder in (lake.data, lake.staging):
         folder.mkdir(parents=True, exist_ok=True)
-    with _hold_lock(lake.lock, purpose, lake.lock_wait_seconds if wait_seconds is None else wait_seconds):
+    patience = lake.lock_wait_seconds if wait_seconds is None else wait_seconds
+    with hold_lock(lake.lock, purpose, patience) as has_predecessor_died:
         connection = _connect(lake, read_only=False)
         try:
+            if has_predecessor_died:  # what it wrote and never committed is in nobody's way, and nobody's
+                connection.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
             yield connection
         finally:
             connection.close()
@@ -234,7 +237,13 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def _hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
+def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
+    """Hold a lock that the operating system frees when its holder dies; who holds it stands beside it.
+
+    Gives whether the holder before died without giving it back.
+
+    Raises `Unavailable`, naming the holder, if it is not free within the time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     holder = path.with_suffix(".holder.json")
     lock = FileLock(path, timeout=wait_seconds)
@@ -242,9 +251,10 @@ def _hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise Unavailable(_describe_holder(holder, wait_seconds)) from None
+    has_predecessor_died = holder.exists()
     try:
         holder.write_text(json.dumps({"purpose": purpose, "process_id": os.getpid(), "host": socket.gethostname()}))
-        yield
+        yield has_predecessor_died
     finally:
         holder.unlink(missing_ok=True)
         lock.release()

@@ -35,6 +35,8 @@ class Run:
     watermark_from: int | None = None
     data_version: int | None = None
     until_at: datetime | None = None
+    cpu_seconds: float | None = None
+    bytes_written: int | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 

@@ -58,6 +58,8 @@ class DuckLakeSource(DataSource):
         Name of one more column, which the table does not have: hours (double) from a row's event to the instant
         it is looked up for; in the online store, to the end of the window that wrote it. Null where nothing was
         known. None: there is no such column.
+    is_single_event
+        Whether all rows of a key describe the same instant. It decides how a value is found, not which.
     declared
         What every Feast source takes: name, field_mapping, description, tags, owner.
     """
@@ -70,6 +72,7 @@ class DuckLakeSource(DataSource):
         created_timestamp_column: str = "created_timestamp",
         version_column: str = "ingest_seq",
         age_column: str | None = None,
+        is_single_event: bool = False,
         **declared: Any,
     ) -> None:
         super().__init__(
@@ -81,6 +84,7 @@ class DuckLakeSource(DataSource):
         self.table = table
         self.version_column = version_column
         self.age_column = age_column
+        self.is_single_event = is_single_event
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, DuckLakeSource) and self._to_proto_impl() == other._to_proto_impl()
@@ -103,7 +107,12 @@ class DuckLakeSource(DataSource):
         )
 
     def _to_proto_impl(self) -> DataSourceProto:
-        options = {"table": self.table, "version_column": self.version_column, "age_column": self.age_column}
+        options = {
+            "table": self.table,
+            "version_column": self.version_column,
+            "age_column": self.age_column,
+            "is_single_event": self.is_single_event,
+        }
         return DataSourceProto(
             name=self.name,
             type=self.source_type(),

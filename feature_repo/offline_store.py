@@ -21,9 +21,10 @@ from pydantic import field_validator
 
 from feature_repo.errors import BadData
 from feature_repo.event_spine import build_event_spine
+from feature_repo.history import History, Spine, Window
 from feature_repo.lake import Lake, quote_name, quote_text
 from feature_repo.offline_source import check_source, read_columns, read_home
-from feature_repo.point_in_time import History, Spine, build_chunked_lookup, build_latest, build_lookup, build_range
+from feature_repo.point_in_time import build_chunked_lookup, build_latest, build_lookup, build_range
 from feature_repo.pushing import Target, append_rows
 from feature_repo.retrieval_job import FRAME, DuckLakeRetrievalJob, Lookup
 from feature_repo.saved_dataset import SavedDatasetSource
@@ -49,6 +50,8 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
     snapshot
         Id of the snapshot of the lake as of which feature tables are read, while it is kept; None: the newest.
         What the SQL of a spine reads is its own affair.
+    window
+        What is promised of spines, see `Window`; the query of a retrieval rests on it, reading one in chunks does not.
     memory_limit
         DuckDB's memory limit per connection, such as "4GB"; DuckDB's default if None.
     """
@@ -57,6 +60,7 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
     home: Path
     data_version: int | None = None
     snapshot: int | None = None
+    window: Window | None = None
     memory_limit: str | None = None
 
     @field_validator("home")
@@ -121,7 +125,8 @@ class DuckLakeOfflineStore(OfflineStore):
             full_feature_names=full_feature_names,
             on_demand_feature_views=tuple(on_demand),
         )
-        sql = build_lookup(spine, histories, is_cut_off=filter_by_created_timestamp, **state)
+        promised = config.offline_store.window
+        sql = build_lookup(spine, histories, is_cut_off=filter_by_created_timestamp, window=promised, **state)
         return DuckLakeRetrievalJob(lake, sql, lookup)
 
     @staticmethod
@@ -203,6 +208,7 @@ def _build_history(view: "FeatureView", references: Iterable[str], config: RepoC
         ttl=view.ttl or timedelta(0),
         age=source.age_column,
         snapshot=config.offline_store.snapshot,
+        is_single_event=source.is_single_event,
     )
 
 

@@ -4,7 +4,7 @@ The value of a key at t is the row with the greatest (event, created) among thos
 rows equal in both, the one of the latest batch. Pure text: who asks, and for which features, belongs elsewhere.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_repo.errors import BadData
+from feature_repo.history import History, Spine, Window
 from feature_repo.lake import quote_name
 
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -19,57 +20,12 @@ _HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Spine:
-    """The rows to look up: a trusted query, its columns in order, and which of them is the instant."""
+class _State:
+    """As of which data version a lookup is made, what is promised of its spine, and whether created cuts off."""
 
-    query: str
-    columns: tuple[str, ...]
-    instant: str
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """Feature rows of one table through time, and what of them a result shows.
-
-    Parameters
-    ----------
-    name
-        What the history is called in the query and in messages.
-    table
-        `schema.table` in the lake.
-    keys, features
-        Columns of the table, each with its name outside: in the spine, and in the result. Without keys, every
-        row of the spine is given the one value there is at its instant.
-    event
-        Column with the instant that a row describes; rows without one are never a value.
-    created
-        Column with the instant from which it was knowable, null for the event; None if the table has none.
-    version
-        Column with the number of the batch that brought it.
-    ttl
-        Age, from its event, up to which a row is a value (inclusive); zero for ever.
-    age
-        Name among `features` of one that is no column of the table but computed: hours (double) from the row's
-        event to the instant looked up, null where there is no value. None: all features are columns.
-    snapshot
-        Id of the lake's snapshot as of which the table is read; None: the newest.
-    """
-
-    name: str
-    table: str
-    keys: Mapping[str, str]
-    features: Mapping[str, str]
-    event: str
-    created: str | None
-    version: str
-    ttl: timedelta = timedelta(0)
-    age: str | None = None
-    snapshot: int | None = None
-
-    @property
-    def stored(self) -> tuple[str, ...]:
-        """The features that are columns of the table."""
-        return tuple(name for name in self.features if name != self.age)
+    data_version: int | None
+    window: Window | None
+    is_cut_off: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +46,12 @@ class ChunkedLookup:
 
 
 def build_lookup(
-    spine: Spine, histories: Sequence[History], *, data_version: int | None = None, is_cut_off: bool = True
+    spine: Spine,
+    histories: Sequence[History],
+    *,
+    data_version: int | None = None,
+    is_cut_off: bool = True,
+    window: Window | None = None,
 ) -> str:
     """The query for the spine's columns and the features of each history: one row per spine row, in its order.
 
@@ -102,6 +63,8 @@ def build_lookup(
         Feature rows of later batches are not there; None: all rows are.
     is_cut_off
         Whether a row is visible from the greatest of event and created on; if not, from its event on.
+    window
+        What is promised of the spine; None: nothing.
 
     Raises
     ------
@@ -109,7 +72,8 @@ def build_lookup(
         If the spine lacks a key, or two columns of the result would bear the same name.
     """
     _check_columns(spine, histories)
-    return _build_lookup(spine, spine.columns, histories, data_version=data_version, is_cut_off=is_cut_off)
+    state = _State(data_version, window, is_cut_off)
+    return _build_lookup(spine, spine.columns, histories, state)
 
 
 def build_chunked_lookup(
@@ -123,7 +87,7 @@ def build_chunked_lookup(
     chunk = replace(spine, query=f'select {_write_names(needed)} from "__chunk"')  # noqa: S608 - quoted names
     return ChunkedLookup(
         read=f"select * replace (cast({instant} as timestamptz) as {instant})\nfrom (\n{_write_query(spine)}\n)",
-        look_up=_build_lookup(chunk, ["__spine_row"], histories, data_version=data_version, is_cut_off=is_cut_off),
+        look_up=_build_lookup(chunk, ["__spine_row"], histories, _State(data_version, None, is_cut_off)),
     )
 
 
@@ -173,16 +137,14 @@ def _build_rows(
     )
 
 
-def _build_lookup(
-    spine: Spine, shown: Iterable[str], histories: Sequence[History], *, data_version: int | None, is_cut_off: bool
-) -> str:
+def _build_lookup(spine: Spine, shown: Iterable[str], histories: Sequence[History], state: _State) -> str:
     columns = [f'"__spine".{_quote(column)}' for column in shown]
     columns += [column for history in histories for column in _build_columns(history, spine)]
     key_sets = list(dict.fromkeys(tuple(history.keys.values()) for history in histories))
-    numbers = [key_sets.index(tuple(history.keys.values())) for history in histories]
+    # Those with a single event last: their rows may be wide, and what was joined before is sorted by the others.
     joins = [
-        _build_join(history, spine, number, data_version=data_version, is_cut_off=is_cut_off)
-        for history, number in zip(histories, numbers, strict=True)
+        _build_join(history, spine, key_sets.index(tuple(history.keys.values())), state)
+        for history in sorted(histories, key=lambda history: history.is_single_event)
     ]
     return _read_template("point_in_time.sql").format(
         spine=_write_query(spine),
@@ -190,6 +152,7 @@ def _build_lookup(
         keys="".join(f",\n{_build_keys(number, keys)}" for number, keys in enumerate(key_sets)),
         columns=",\n    ".join(columns),
         joins="\n".join([*(_join_keys(number, keys) for number, keys in enumerate(key_sets)), *joins]),
+        order="" if state.window else '\norder by "__spine"."__spine_row"',
     )
 
 
@@ -203,17 +166,20 @@ def _join_keys(number: int, keys: Sequence[str]) -> str:
     return f'left join "__keys_{number}" on {" and ".join(pairs) or "true"} -- many to one'
 
 
-def _build_join(history: History, spine: Spine, number: int, *, data_version: int | None, is_cut_off: bool) -> str:
+def _build_join(history: History, spine: Spine, number: int, state: _State) -> str:
     pairs = [f'source.{_quote(key)} = numbered."__key_{place}"' for place, key in enumerate(history.keys)]
-    return _read_template("point_in_time_join.sql").format(
+    template = "point_in_time_single.sql" if history.is_single_event else "point_in_time_join.sql"
+    recent = _read_template("point_in_time_recent.sql").format(since=state.window.since) if state.window else '"__rows"'
+    return _read_template(template).format(
         name=_quote(history.name),
         source=_write_source(history),
-        columns="".join(f"{_quote(name)},\n                " for name in history.stored),
+        columns="".join(f"{_quote(name)},\n            " for name in history.stored),
         event=_quote(history.event),
         created=_quote(history.created) if history.created else "null",
         version=_quote(history.version),
-        visible='greatest("__event", "__created")' if is_cut_off else '"__event"',
-        state=_build_state(history, data_version),
+        visible='greatest("__event", "__created")' if state.is_cut_off else '"__event"',
+        where=_write_conditions(history, state),
+        rows=recent,
         number=number,
         keys=" and ".join(pairs) or "true",
         instant=_quote(spine.instant),
@@ -236,6 +202,16 @@ def _write_hours(microseconds: str) -> str:
 
 def _build_state(history: History, data_version: int | None) -> str:
     return "true" if data_version is None else f"{_quote(history.version)} <= {data_version:d}"
+
+
+def _write_conditions(history: History, state: _State) -> str:
+    """Which rows of a history may be a value at all: of the data version, and of the window's time."""
+    conditions = [_build_state(history, state.data_version)]
+    if state.window:
+        conditions.append(f"{_quote(history.event)} < {state.window.until}")
+        if history.is_single_event:
+            conditions.append(f"{_quote(history.event)} >= {state.window.since}")
+    return " and ".join(conditions)
 
 
 def _check_columns(spine: Spine, histories: Iterable[History]) -> None:

@@ -10,5 +10,4 @@ with "__spine" as materialized (
 select
     {columns}
 from "__spine"
-{joins}
-order by "__spine"."__spine_row"
+{joins}{order}

@@ -3,23 +3,24 @@
 -- same event, the later created is never visible earlier. DuckDB 1.5.5 takes a null instant for the last of all:
 -- "-infinity" stands in for it, and finds nothing.
 asof left join (
+    with "__rows" as not materialized (
+        select
+            {columns}"__key",
+            cast({event} as timestamptz) as "__event",
+            coalesce(cast({created} as timestamptz), "__event") as "__created",
+            {version} as "__version",
+            {visible} as "__visible"
+        from {source}
+        join "__keys_{number}" as numbered on {keys} -- many to one
+        where {event} is not null and {where}
+    )
     select *
     from (
         select
             *,
             max("__event") over history as "__newest_event",
             lead("__visible") over history as "__next_visible"
-        from (
-            select
-                {columns}"__key",
-                cast({event} as timestamptz) as "__event",
-                coalesce(cast({created} as timestamptz), "__event") as "__created",
-                {version} as "__version",
-                {visible} as "__visible"
-            from {source}
-            join "__keys_{number}" as numbered on {keys} -- many to one
-            where {event} is not null and {state}
-        )
+        from {rows}
         window history as (
             partition by "__key"
             order by "__visible", "__event", "__created", "__version"

@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from feature_repo.errors import BadData, Unavailable
+from feature_repo.history import Window
 from feature_repo.lake import Lake
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ def build_spine(*, data_version: int, above: int = 0) -> str:
     return _SPINE.read_text(encoding="utf-8").format(data_version=data_version, above=above)
 
 
-def open_store(lake: Lake, *, data_version: int | None = None) -> "FeatureStore":
-    """Feast's store on a lake, as of a data version; all rows if None.
+def open_store(lake: Lake, *, data_version: int | None = None, window: Window | None = None) -> "FeatureStore":
+    """Feast's store on a lake, as of a data version (all rows if None), for spines of a window (None: for any).
 
     Raises
     ------
@@ -91,6 +92,7 @@ def open_store(lake: Lake, *, data_version: int | None = None) -> "FeatureStore"
         If the definitions were never applied to this lake.
     """
     config = _read_config(lake, data_version)
+    config["offline_store"]["window"] = asdict(window) if window else None
     if not Path(config["registry"]).exists():
         raise Unavailable(f"no feature registry at {config['registry']}; run `scorelake apply`")
     return _build_store(config)
@@ -157,16 +159,22 @@ def read_features(lake: Lake, service: str | ServiceDefinition, spine: str, *, d
         return _plan_retrieval(lake, service, spine, data_version=data_version).to_arrow()
 
 
-def compile_features(lake: Lake, service: str, spine: str, *, data_version: int) -> str:
-    """The query behind `read_features`; it runs on any connection of `read_lake`, without Feast."""
+def compile_features(lake: Lake, service: str, spine: str, *, data_version: int, window: Window | None = None) -> str:
+    """The query behind `read_features`; it runs on any connection of `read_lake`, without Feast.
+
+    Parameters
+    ----------
+    window
+        What is promised of the spine, so that files of other times are left out.
+    """
     with translate_errors():
-        return _plan_retrieval(lake, service, spine, data_version=data_version).to_sql()
+        return _plan_retrieval(lake, service, spine, data_version=data_version, window=window).to_sql()
 
 
 def _plan_retrieval(
-    lake: Lake, service: str | ServiceDefinition, spine: str, *, data_version: int
+    lake: Lake, service: str | ServiceDefinition, spine: str, *, data_version: int, window: Window | None = None
 ) -> "DuckLakeRetrievalJob":
-    store = open_store(lake, data_version=data_version)
+    store = open_store(lake, data_version=data_version, window=window)
     features = read_service(store, service) if isinstance(service, str) else service.references
     job = store.get_historical_features(entity_df=spine, features=features, filter_by_created_timestamp=True)
     return cast("DuckLakeRetrievalJob", job)

@@ -17,8 +17,9 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 
 from feature_repo.chunked_lookup import open_lookup
 from feature_repo.errors import BadData, Unavailable
+from feature_repo.history import Spine
 from feature_repo.lake import Lake, quote_name, read_lake
-from feature_repo.point_in_time import ChunkedLookup, Spine
+from feature_repo.point_in_time import ChunkedLookup
 from feature_repo.saved_dataset import SavedDatasetDuckLakeStorage, check_free, write_dataset
 
 if TYPE_CHECKING:

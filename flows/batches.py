@@ -14,7 +14,8 @@ from flows.entry import begin
 from flows.ingest import build_report
 from flows.report import Report
 from flows.stage import prepare_lake, run_step, tell
-from scoring.publish import withdraw_current
+from scoring.current import withdraw_current
+from scoring.published import publish_file
 from training.spec import list_specs
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
     receipt = run_step(
         entry, lambda: revert_batch(entry.lake, batch_id, run_id=entry.run_id, now=entry.now, within=within)
     )
+    run_step(entry, lambda: publish_file(entry.lake, run_id=entry.run_id))
     tell(entry, build_revert_report(receipt))
     return receipt
 

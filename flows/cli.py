@@ -1,8 +1,8 @@
 """The command line: one command per thing an operator does, each a thin call of a flow or a reader.
 
-The everyday commands are here, those about input in `cli_ingest`, those about models in `cli_models`. Heavy
-libraries are imported where they are used, so that `--help` and `sql` answer at once. How output looks is in
-`terminal` and `report`.
+The everyday commands are here, those about input in `cli_ingest`, about models in `cli_models`, about scoring in
+`cli_scoring`, about what goes in `cli_upkeep`. Heavy libraries are imported where they are used, so that `--help` and
+`sql` answer at once. How output looks is in `terminal` and `report`.
 """
 
 from pathlib import Path
@@ -13,6 +13,8 @@ import typer
 from flows import terminal
 from flows.cli_ingest import ingest_app, quarantine_app
 from flows.cli_models import add_model_commands
+from flows.cli_scoring import add_scoring_commands
+from flows.cli_upkeep import add_upkeep_commands
 from flows.terminal import Json, Model
 
 app = typer.Typer(
@@ -96,25 +98,7 @@ def features(as_json: Json = False) -> None:
 add_model_commands(app)
 
 
-@app.command()
-def score(
-    model: Model,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is owed and score nothing.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Local processes.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Score every comment the model owes, exactly once.
-
-    Example: `scorelake score sentiment`
-    """
-    if terminal.show_nothing_owed(model, dry_run=dry_run, as_json=as_json):
-        return
-    with terminal.flow_session(as_json=as_json) as session:
-        from flows.owed import build_report
-        from flows.score import score as run
-
-        session.wait()
-        session.show(run(model, workers=workers), build_report)
+add_scoring_commands(app)
 
 
 @app.command()
@@ -135,21 +119,7 @@ def monitor(
         session.show(run(model, days=days), build_report)
 
 
-@app.command()
-def maintain(as_json: Json = False) -> None:
-    """Expire the texts whose retention is over, and take off the disk what was deleted.
-
-    Texts of the sources in SCORELAKE_RETAINED_SOURCES expire SCORELAKE_RETENTION_DAYS days after they were last
-    observed; scores and aggregates stay. What was deleted leaves the disk SCORELAKE_SNAPSHOT_DAYS days later.
-
-    Example: `scorelake maintain`
-    """
-    with terminal.flow_session(as_json=as_json) as session:
-        from flows.expire import build_report
-        from flows.expire import expire as run
-
-        session.wait()
-        session.show(run(), build_report)
+add_upkeep_commands(app)
 
 
 @app.command()
@@ -187,10 +157,24 @@ def status(as_json: Json = False) -> None:
 
 
 @app.command()
+def publish(as_json: Json = False) -> None:
+    """Publish the scores as one plain DuckDB file, published/scorelake.duckdb, which any client opens.
+
+    Example: `scorelake publish`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.publish import build_report
+        from flows.publish import publish as run
+
+        show(run(), build_report)
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT.")],
     format_: Annotated[terminal.Format, typer.Option("--format", help="How rows are written.")] = terminal.Format.table,
     output: Annotated[Path | None, typer.Option(help="File to write; the terminal if not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
 ) -> None:
     """Query the lake, read-only.
 
@@ -198,7 +182,7 @@ def sql(
     """
     from flows.query import run_query
 
-    run_query(query, format_, output)
+    run_query(query, format_, output, is_overwriting=overwrite)
 
 
 if __name__ == "__main__":

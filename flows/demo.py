@@ -73,7 +73,7 @@ def _begin_anew(settings: Settings) -> None:
                 f"the lake at {lake.home} holds comments of {', '.join(sorted(row[0] for row in rows))}; the demo "
                 "begins anew and would lose them. Set SCORELAKE_HOME to another folder."
             )
-    for name in ("lake", "staging", "feast", "mlflow", "reports", "sample"):
+    for name in ("lake", "staging", "feast", "mlflow", "published", "reports", "sample"):
         shutil.rmtree(settings.home / name, ignore_errors=True)
 
 

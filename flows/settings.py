@@ -8,7 +8,7 @@ import os
 import secrets
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -32,6 +32,14 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(None, description="DuckDB's memory limit per connection, such as 4GB.")
     partition_rows: int = Field(200_000, ge=1, description="Rows per scoring partition.")
     workers: int = Field(2, ge=1, description="Local scoring processes.")
+    engine: Literal["local", "dask"] = Field("local", description="Who runs partitions: local processes, or Dask.")
+    dask_scheduler: str | None = Field(
+        None, description="Address of a Dask scheduler; a cluster of its own if not set."
+    )
+    unscored_share_limit: float = Field(
+        0.01, ge=0, le=1, description="Share of comments at which a model may fail before its run is refused."
+    )
+    disk_reserve_mib: int = Field(512, ge=0, description="What scoring leaves free on the disk, or is refused, MiB.")
     drift_sample_rows: int = Field(4_000, ge=100, description="Rows sampled per window for drift checks.")
     youtube_api_key: SecretStr | None = Field(None, description="Key of the YouTube Data API.")
     youtube_api_key_block: str | None = Field(None, description="Prefect Secret block that holds the key instead.")

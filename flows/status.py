@@ -8,7 +8,7 @@ from feature_repo.lake import quote_name, read_lake
 from feature_repo.ledger import read_data_version, read_materialized_version
 from flows.report import Grid, Report
 from flows.settings import read_settings
-from scoring.plan import read_owed
+from scoring.owed import ScoreRequest, read_owed
 from training.spec import list_specs
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def read_status() -> Status:
             "select kind, model, started_at, outcome, rows_out from ops.runs order by started_at desc, run_id limit ?",
             [_SHOWN_RUNS],
         ).fetchall()
-    models = tuple(ModelStatus(model, champions.get(model), read_owed(lake, model).rows) for model in list_specs())
+    models = tuple(
+        ModelStatus(model, champions.get(model), read_owed(lake, ScoreRequest(model)).rows) for model in list_specs()
+    )
     return Status(str(lake.home), *versions, rows, models, tuple(runs))
 
 

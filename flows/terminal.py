@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -17,9 +17,11 @@ from feature_repo.errors import BadData, ScorelakeError
 if TYPE_CHECKING:
     from flows.report import Report
     from flows.server import LocalServer
+    from scoring.owed import ScoreRequest
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Model = Annotated[str, typer.Argument(help="Name of the model, such as sentiment or spam.")]
+EngineName = Literal["local", "dask"]
 Show = Callable[[Any, Callable[[Any], "Report"]], None]
 
 
@@ -129,19 +131,31 @@ def say(line: str) -> None:
     Console(stderr=True).print(line, markup=False, highlight=False)
 
 
-def show_nothing_owed(model: str, *, dry_run: bool, as_json: bool) -> bool:
+def find_version(model: str, wanted: str) -> str:
+    """The number of the version that is called champion, previous, challenger or by its number."""
+    from flows.owed import check_model
+    from flows.settings import read_settings
+    from training.registry import resolve
+
+    check_model(model)
+    return resolve(read_settings().lake, model, wanted).version
+
+
+def show_nothing_owed(request: "ScoreRequest", *, dry_run: bool, as_json: bool) -> bool:
     """Answer from the ledger alone when nothing is owed, or only the question was asked.
 
     Returns whether the command is done: a run that owes nothing needs no flow and no server.
     """
     from flows.owed import build_report, check_model
     from flows.settings import read_settings
-    from scoring.plan import describe_owed, read_owed
+    from scoring.owed import read_owed
+    from scoring.score import describe_owed
 
-    check_model(model)
-    owed = read_owed(read_settings().lake, model)
-    if owed.rows and not dry_run:
+    check_model(request.model)
+    lake = read_settings().lake
+    owed = read_owed(lake, request)
+    if not dry_run and (owed.rows or request.role == "backfill"):
         return False
     with session(as_json=as_json) as show:
-        show(describe_owed(owed), build_report)
+        show(describe_owed(lake, owed), build_report)
     return True

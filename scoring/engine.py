@@ -1,39 +1,73 @@
-"""Engines that run a plan's partitions: in this process, or in local processes beside it."""
+"""Engines that run a plan's partitions: in this process, in local processes beside it, or on a Dask cluster."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol
 
+from feature_repo.errors import Unavailable
 from scoring.plan import ScorePlan
-from scoring.worker import PartitionReceipt, score_partition
+from scoring.staged import PartitionReceipt
+from scoring.worker import score_partition
+
+
+class Engine(Protocol):
+    """Where partitions are scored."""
+
+    def open(self, partitions: int) -> AbstractContextManager[Executor | None]:
+        """Open an executor for so many partitions; None if they are to be run here, one after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """Processes of this machine; one alone would cost more to start than it saves, and the work is done here."""
+
+    workers: int = 2
+
+    @contextmanager
+    def open(self, partitions: int) -> Iterator[Executor | None]:
+        """Open an executor for so many partitions."""
+        workers = min(self.workers, partitions)
+        if workers <= 1:
+            yield None
+            return
+        # Spawned, not forked: DuckDB and OpenMP threads do not survive a fork.
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
+            try:
+                yield executor
+            except BrokenProcessPool as error:
+                raise Unavailable(
+                    "a scoring process died: it was killed, or the machine ran out of memory. What was finished is "
+                    "kept; run it again, with a smaller SCORELAKE_PARTITION_ROWS if it happens again"
+                ) from error
 
 
 def run_partitions(
-    plan: ScorePlan, *, workers: int, on_progress: Callable[[int], None] = lambda _: None
+    plan: ScorePlan, engine: Engine, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> tuple[PartitionReceipt, ...]:
     """Score every partition of the plan; receipts in the order of the partitions.
 
-    One partition, or one worker, runs here: starting a process costs more than it saves. `on_progress`
-    is told the rows of each partition as it ends.
+    `on_progress` is told the rows of each partition as it ends.
     """
     receipts = []
-    for receipt in _score(plan, min(workers, len(plan.partitions))):
-        on_progress(receipt.rows)
-        receipts.append(receipt)
+    with engine.open(len(plan.partitions)) as executor:
+        for receipt in _score(plan, executor):
+            on_progress(receipt.rows)
+            receipts.append(receipt)
     return tuple(sorted(receipts, key=lambda receipt: receipt.index))
 
 
-def _score(plan: ScorePlan, workers: int) -> Iterator[PartitionReceipt]:
+def _score(plan: ScorePlan, executor: Executor | None) -> Iterator[PartitionReceipt]:
     shared = replace(plan, partitions=())
-    if workers <= 1:
+    if executor is None:
         yield from (score_partition(shared, partition) for partition in plan.partitions)
         return
-    # Spawned, not forked: DuckDB and OpenMP threads do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
-        yield from _score_on(executor, shared, plan)
-
-
-def _score_on(executor: Executor, shared: ScorePlan, plan: ScorePlan) -> Iterator[PartitionReceipt]:
     futures = [executor.submit(score_partition, shared, partition) for partition in plan.partitions]
-    yield from (future.result() for future in as_completed(futures))
+    try:
+        yield from (future.result() for future in as_completed(futures))
+    finally:
+        for future in futures:
+            future.cancel()  # after a failure; those that are done do not mind

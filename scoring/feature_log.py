@@ -11,26 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from training.model import MatrixSpec
-
 if TYPE_CHECKING:
     from scoring.plan import ScorePlan
+    from scoring.predict import Model
 
-ROWS_PER_PARTITION: Final = 100
+ROWS_PER_BATCH: Final = 50
 _CARRIED: Final = ("comment_id", "text_id", "channel_id", "video_id", "event_timestamp")
 
 
-def build_feature_log(plan: "ScorePlan", features: pa.Table) -> pa.Table:
-    """Rows of `monitoring.feature_log`: up to `ROWS_PER_PARTITION` of a partition, evenly spread over it."""
-    sample = features.take(_spread(features.num_rows, ROWS_PER_PARTITION))
-    matrix = MatrixSpec.from_json(plan.descriptor["matrix"])
-    names = [*matrix.numeric, *matrix.token_columns]
+def build_feature_log(plan: "ScorePlan", model: "Model", features: pa.Table) -> pa.Table:
+    """Rows of `monitoring.feature_log`: up to `ROWS_PER_BATCH` of a batch, evenly spread over it."""
+    sample = features.take(_spread(features.num_rows, ROWS_PER_BATCH))
+    names = [*model.matrix.numeric, *model.matrix.token_columns]
     lineage = {
         "run_id": plan.run_id,
-        "model": plan.owed.model,
-        "model_version": plan.model_version,
-        "feature_service": plan.descriptor["feature_service"],
-        "data_version": plan.owed.data_version,
+        "model": plan.request.model,
+        "model_version": model.version,
+        "feature_service": model.feature_service,
+        "data_version": plan.data_version,
     }
     columns = {name: pa.repeat(pa.scalar(value), sample.num_rows) for name, value in lineage.items()}
     columns |= {name: sample[name] for name in _CARRIED}

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Long enough for the largest run; on the holder's own host a dead process frees the lease at once.
 _LEASE: Final = timedelta(hours=6)
+_SAME_START: Final = timedelta(seconds=2)  # the kernel counts a start in ticks since boot
 
 
 def take_lease(connection: "duckdb.DuckDBPyConnection", name: str, *, run_id: str, now: datetime) -> None:
@@ -22,17 +23,19 @@ def take_lease(connection: "duckdb.DuckDBPyConnection", name: str, *, run_id: st
     Raises `Unavailable`, naming the holder, while another live run holds it.
     """
     row = connection.execute(
-        "select run_id, host, process_id, acquired_at, expires_at from ops.leases where name = ?", [name]
+        "select run_id, host, process_id, process_started_at, expires_at, acquired_at from ops.leases where name = ?",
+        [name],
     ).fetchone()
-    if row is not None and _is_alive(host=row[1], process_id=row[2], expires_at=row[4], now=now):
+    if row is not None and _is_alive(*row[1:5], now=now):
         raise Unavailable(
             f"{name} is being worked on by run {row[0]}, process {row[2]} on {row[1]}, "
-            f"since {row[3]:%Y-%m-%d %H:%M:%S} UTC; it will do the owed work. Try again when it has finished."
+            f"since {row[5]:%Y-%m-%d %H:%M:%S} UTC; it will do the owed work. Try again when it has finished."
         )
     connection.execute("delete from ops.leases where name = ?", [name])
     connection.execute(
-        "insert into ops.leases values (?, ?, ?, ?, ?, ?)",
-        [name, run_id, socket.gethostname(), os.getpid(), now, now + _LEASE],
+        "insert into ops.leases (name, run_id, host, process_id, process_started_at, acquired_at, expires_at) "
+        "values (?, ?, ?, ?, ?, ?, ?)",
+        [name, run_id, socket.gethostname(), os.getpid(), _read_start(os.getpid()), now, now + _LEASE],
     )
 
 
@@ -49,7 +52,28 @@ def release_lease(connection: "duckdb.DuckDBPyConnection", name: str, run_id: st
     connection.execute("delete from ops.leases where name = ? and run_id = ?", [name, run_id])
 
 
-def _is_alive(*, host: str, process_id: int, expires_at: datetime, now: datetime) -> bool:
-    if host == socket.gethostname() and (process_id == os.getpid() or not psutil.pid_exists(process_id)):
+def list_live_runs(connection: "duckdb.DuckDBPyConnection", now: datetime) -> tuple[str, ...]:
+    """The runs of other processes that hold a lease and are alive, by id."""
+    rows = connection.execute(
+        "select run_id, host, process_id, process_started_at, expires_at from ops.leases order by run_id"
+    ).fetchall()
+    return tuple(row[0] for row in rows if _is_alive(*row[1:], now=now))
+
+
+def _is_alive(host: str, process_id: int, started_at: datetime | None, expires_at: datetime, *, now: datetime) -> bool:
+    if host != socket.gethostname():
+        return expires_at > now
+    if process_id == os.getpid():
         return False
-    return expires_at > now
+    found = _read_start(process_id)
+    # After a restart another process may have the number of the dead one.
+    is_same = found is not None and (started_at is None or abs(found - started_at) < _SAME_START)
+    return is_same and expires_at > now
+
+
+def _read_start(process_id: int) -> datetime | None:
+    """When a process of this host began (UTC), None if there is none of that number."""
+    try:
+        return datetime.fromtimestamp(psutil.Process(process_id).create_time(), UTC)
+    except psutil.NoSuchProcess:
+        return None

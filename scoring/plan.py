@@ -1,20 +1,21 @@
-"""What a scoring run will do: which rows are owed, by which model version, cut into partitions.
+"""What a scoring run will do: which rows are owed, by which model versions, cut into partitions.
 
-A plan is small and serialisable; it holds SQL, never rows. Running it is the worker's and the engine's
-part, publishing it `publish`'s.
+A plan is small and serialisable; it holds SQL and paths, never rows. Running it is the worker's and the engine's
+part, publishing it `publish`'s, keeping it for a run after a kill `staging`'s.
 """
 
-import json
-import math
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from feature_repo.errors import BadData
-from feature_repo.lake import Lake, read_lake
-from feature_repo.ledger import read_data_version, read_materialized_version, read_watermark
-from feature_repo.retrieval import build_spine, compile_features, describe_service
+from feature_repo.features.statements import copy_rows
+from feature_repo.history import Window
+from feature_repo.lake import Lake, quote_text, read_lake
+from feature_repo.retrieval import compile_features, describe_service
+from scoring.owed import Owed, Part, ScoreRequest, Stretch, cut_stretches
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,51 +24,52 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
-    """Rows of the spine above the watermark of a model's role, up to the materialized data version.
+class Scorer:
+    """A model version at work.
 
-    `batches_ahead` counts data versions that are ingested and not materialized: their rows are not owed yet.
+    Parameters
+    ----------
+    pipeline, descriptor
+        Files of its pipeline, and of all that is said about it.
+    sql
+        Retrieves the features of a partition's rows; the partition's bounds are variables in it.
     """
 
-    model: str
-    role: str
-    watermark: int
-    data_version: int
-    rows: int
-    batches_ahead: int = 0
+    version: str
+    pipeline: str
+    descriptor: str
+    sql: str
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A share of the owed rows: SQL that retrieves their features, and the staged file for their scores."""
+    """A share of the owed rows: which of the plan's scorers scores it, and its bounds.
+
+    Its rows were first observed in [since, until), and are the share-th of `shares` by a stable hash of the comment.
+    """
 
     index: int
-    sql: str
-    file: str
+    scorer: int
+    since: datetime
+    until: datetime
+    shares: int
+    share: int
 
 
 @dataclass(frozen=True, slots=True)
 class ScorePlan:
-    """Everything a worker needs, and everything the ledger will say of the run."""
+    """Everything a worker needs, and everything the ledger will say of the run; the champion is the first scorer."""
 
     run_id: str
-    owed: Owed
-    model_version: str
-    descriptor: dict[str, Any]
-    pipeline_path: str
+    request: ScoreRequest
+    watermark: int
+    data_version: int
+    rows: int
+    batches_ahead: int
     home: str
-    started_at: str
+    started_at: datetime
+    scorers: tuple[Scorer, ...]
     partitions: tuple[Partition, ...]
-
-    @property
-    def started(self) -> datetime:
-        """When the run began (UTC)."""
-        return datetime.fromisoformat(self.started_at)
-
-    @property
-    def lease(self) -> str:
-        """Name of the lease that the run needs."""
-        return f"{self.owed.model}/{self.owed.role}"
 
     @property
     def staging(self) -> Path:
@@ -75,106 +77,91 @@ class ScorePlan:
         return Lake(Path(self.home)).staging / self.run_id
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreReceipt:
-    """What a scoring run did; no run and no version when it only said what is owed.
-
-    Of the rows owed, `rows_expired` could not be scored any more: their text had expired.
-    """
-
-    model: str
-    run_id: str | None
-    model_version: str | None
-    rows_owed: int
-    rows_scored: int
-    data_version: int
-    seconds: dict[str, float]
-    is_resumed: bool = False
-    batches_ahead: int = 0
-    rows_expired: int = 0
-
-
-def describe_owed(owed: Owed) -> ScoreReceipt:
-    """Say what is owed, as the receipt of a run that scored nothing."""
-    return ScoreReceipt(
-        owed.model, None, None, owed.rows, 0, owed.data_version, seconds={}, batches_ahead=owed.batches_ahead
-    )
-
-
-def read_owed(lake: Lake, model: str, *, role: str = "production") -> Owed:
-    """Count what a model's role owes; a cheap question, which needs neither Feast nor MLflow."""
-    with read_lake(lake) as connection:
-        return _read_owed(connection, model, role)
+WINDOW = Window(since="getvariable('observed_since')", until="getvariable('observed_until')")
+_BOUNDS = (
+    f"event_timestamp >= {WINDOW.since} and event_timestamp < {WINDOW.until} "
+    "and (getvariable('shares') = 1 or md5_number_lower(comment_id) % getvariable('shares') = getvariable('share'))"
+)
 
 
 def build_plan(
-    lake: Lake, version: "ModelVersion", owed: Owed, *, run_id: str, started_at: datetime, partition_rows: int
+    lake: Lake,
+    versions: Sequence["ModelVersion"],
+    owed: Owed,
+    *,
+    run_id: str,
+    started_at: datetime,
+    partition_rows: int,
 ) -> ScorePlan:
-    """Cut the owed rows into partitions of about `partition_rows` by a stable hash of the comment.
+    """Cut the owed rows into partitions of at most about `partition_rows`: by version, by time, by a hash.
 
-    Raises `BadData` if the version's feature service is no longer what the version was trained on.
+    Parameters
+    ----------
+    versions
+        Of the owed parts, in their order.
+
+    Raises
+    ------
+    BadData
+        If the feature service of a version is no longer what the version was trained on.
     """
+    for version in versions:
+        _check_service(lake, version)
     staging = lake.staging / run_id
-    service = version.descriptor["feature_service"]
-    _check_service(lake, version, service)
-    count = math.ceil(owed.rows / partition_rows)
-    spine = build_spine(data_version=owed.data_version, above=owed.watermark)
-    partitions = tuple(
-        Partition(
-            index=index,
-            sql=compile_features(lake, service, _take_share(spine, index, count), data_version=owed.data_version),
-            file=str(staging / f"{index:05d}.parquet"),
-        )
-        for index in range(count)
-    )
+    staging.mkdir(parents=True, exist_ok=True)
+    with read_lake(lake) as connection:
+        if owed.request.role != "production":
+            owed = _freeze(connection, owed, staging)
+        cuts = [cut_stretches(connection, part.spine, partition_rows=partition_rows) for part in owed.parts]
+    pairs = zip(versions, owed.parts, strict=True)
     return ScorePlan(
         run_id=run_id,
-        owed=owed,
-        model_version=version.version,
-        descriptor=dict(version.descriptor),
-        pipeline_path=str(version.path),
+        request=owed.request,
+        watermark=owed.watermark,
+        data_version=owed.data_version,
+        rows=owed.rows,
+        batches_ahead=owed.batches_ahead,
         home=str(lake.home),
-        started_at=started_at.isoformat(),
-        partitions=partitions,
+        started_at=started_at,
+        scorers=tuple(_build_scorer(lake, version, part, owed.data_version) for version, part in pairs),
+        partitions=tuple(_build_partitions(cuts)),
     )
 
 
-def save_plan(plan: ScorePlan) -> None:
-    """Write the plan into its staging folder, from where a run after a kill takes it up."""
-    plan.staging.mkdir(parents=True, exist_ok=True)
-    draft = plan.staging / "plan.json.draft"
-    draft.write_text(json.dumps(asdict(plan)))
-    draft.rename(plan.staging / "plan.json")
+def _freeze(connection: "duckdb.DuckDBPyConnection", owed: Owed, staging: Path) -> Owed:
+    """Write down the rows that are owed now: what a version has not scored yet is another question an hour later."""
+
+    def freeze(number: int, part: Part) -> Part:
+        file = staging / f"spine-{number}.parquet"
+        copy_rows(connection, f"select * from ({part.spine}) order by event_timestamp", file)  # noqa: S608 - our own SQL
+        return replace(part, spine=f"from read_parquet({quote_text(str(file))})")
+
+    return replace(owed, parts=tuple(freeze(number, part) for number, part in enumerate(owed.parts)))
 
 
-def read_plan(lake: Lake, run_id: str) -> ScorePlan | None:
-    """Read the plan that a run left in staging, None if it left none."""
-    file = lake.staging / run_id / "plan.json"
-    if not file.exists():
-        return None
-    saved = json.loads(file.read_text())
-    partitions = tuple(Partition(**partition) for partition in saved.pop("partitions"))
-    return ScorePlan(owed=Owed(**saved.pop("owed")), partitions=partitions, **saved)
+def _build_partitions(cuts: Sequence[Sequence[Stretch]]) -> Iterator[Partition]:
+    bounds = [
+        (scorer, stretch, share)
+        for scorer, stretches in enumerate(cuts)
+        for stretch in stretches
+        for share in range(stretch.shares)
+    ]
+    for index, (scorer, stretch, share) in enumerate(bounds):
+        yield Partition(index, scorer, stretch.since, stretch.until, stretch.shares, share)
 
 
-def _read_owed(connection: "duckdb.DuckDBPyConnection", model: str, role: str) -> Owed:
-    watermark, data_version = read_watermark(connection, model, role), read_materialized_version(connection)
-    spine = build_spine(data_version=data_version, above=watermark)
-    row = connection.execute(f"select count(*) from ({spine})").fetchone()  # noqa: S608 - our own SQL and integers
-    ahead = read_data_version(connection) - data_version
-    return Owed(model, role, watermark, data_version, rows=row[0] if row else 0, batches_ahead=ahead)
+def _build_scorer(lake: Lake, version: "ModelVersion", part: Part, data_version: int) -> Scorer:
+    spine = f"select * from ({part.spine}) where {_BOUNDS}"  # noqa: S608 - our own SQL
+    service = version.descriptor["feature_service"]
+    sql = compile_features(lake, service, spine, data_version=data_version, window=WINDOW)
+    return Scorer(version.version, str(version.path), str(version.descriptor_path), sql)
 
 
-def _check_service(lake: Lake, version: "ModelVersion", service: str) -> None:
-    trained_on, now = version.descriptor["service_digest"], describe_service(lake, service).digest
+def _check_service(lake: Lake, version: "ModelVersion") -> None:
+    service, trained_on = version.descriptor["feature_service"], version.descriptor["service_digest"]
+    now = describe_service(lake, service).digest
     if trained_on != now:
         raise BadData(
             f"{version.model} version {version.version} was trained on {service} with digest {trained_on[:12]}, and "
             f"the registry has {now[:12]} now; train anew, or restore the definitions and run `scorelake apply`"
         )
-
-
-def _take_share(spine: str, index: int, count: int) -> str:
-    if count == 1:
-        return spine
-    return f"select * from ({spine}) where md5_number_lower(comment_id) % {count:d} = {index:d}"  # noqa: S608 - integers

@@ -1,25 +1,31 @@
-"""Publication of scores: recheck under the lock, then files, ledger row and current rows as one."""
+"""Publication of scores: recheck under the lock, then files, ledger row and scores in force as one."""
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.errors import Unavailable
-from feature_repo.lake import Lake, quote_name, write_lake
+from feature_repo.errors import Refused, Unavailable
+from feature_repo.lake import Lake, write_lake
 from feature_repo.ledger import Run, read_watermark
 from feature_repo.publication import Publication, publish_run
+from feature_repo.tables.monitoring import FEATURE_LOG as FEATURE_LOG_TABLE
+from feature_repo.tables.monitoring import UNSCORED as UNSCORED_TABLE
+from scoring.current import replace_current, settle_current
 from scoring.lease import holds_lease, release_lease
-from scoring.worker import locate_log
+from scoring.staged import FEATURE_LOG, SCORES, UNSCORED
+from training.promotions import read_assignment
 
 if TYPE_CHECKING:
     import duckdb
 
+    from scoring.owed import ScoreRequest
     from scoring.plan import ScorePlan
-    from scoring.worker import PartitionReceipt
+    from scoring.staged import PartitionReceipt
 
-_HERE: Final = Path(__file__).parent
+_TABLES: Final = {FEATURE_LOG: str(FEATURE_LOG_TABLE.name), UNSCORED: str(UNSCORED_TABLE.name)}
 
 
 def publish_scores(
@@ -28,94 +34,129 @@ def publish_scores(
     receipts: Sequence["PartitionReceipt"],
     *,
     ended_at: datetime,
-    stage_seconds: Mapping[str, float],
+    stages: Mapping[str, Mapping[str, float]],
 ) -> Run:
-    """Publish a finished run as one: its files, its ledger row (the new watermark) and the current rows.
+    """Publish a finished run as one: its files, its ledger row (the new watermark) and the scores in force.
 
-    Raises `Unavailable`, and publishes nothing, if the lease or the watermark has moved since planning.
+    Parameters
+    ----------
+    stages
+        What each stage took: seconds, and whatever else is known of it.
+
+    Raises
+    ------
+    Unavailable
+        If the lease or the watermark has moved since planning. Nothing is published.
     """
-    run = _build_run(plan, receipts, ended_at=ended_at, stage_seconds=stage_seconds)
-    scored = [Path(receipt.file) for receipt in receipts if receipt.rows]
-    files = {f"scores.{plan.owed.model}": scored, "monitoring.feature_log": [locate_log(file) for file in scored]}
     with write_lake(lake, purpose=f"publish {plan.run_id}") as connection:
-        check_still_owed(connection, plan)
+        check_overtaken(connection, plan.request, plan.run_id, plan.watermark)
+        role = _read_role(connection, plan)
+        run = _build_run(plan, receipts, role=role, ended_at=ended_at, stages=stages)
 
         def within(connection: "duckdb.DuckDBPyConnection") -> None:
-            replace_current(connection, plan.owed.model, plan.run_id)
-            release_lease(connection, plan.lease, plan.run_id)
+            _put_in_force(connection, plan, role)
+            release_lease(connection, plan.request.lease, plan.run_id)
 
-        publish_run(connection, lake, Publication(run, f"scored_on={plan.started:%Y-%m-%d}", files), within)
+        files = _list_files(plan, receipts)
+        publish_run(connection, lake, Publication(run, f"scored_on={plan.started_at:%Y-%m-%d}", files), within)
     shutil.rmtree(plan.staging)
     return run
 
 
-def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str) -> None:
-    """Bring `scores.<model>_current` up to date with what a run scored, within the caller's transaction."""
-    current = quote_name(f"scores.{model}_current")
-    rows = _read_sql("current.sql", model)
-    connection.execute(f"create or replace temporary table refreshed as {rows}", {"run_id": run_id})
-    connection.execute(f"delete from {current} where comment_id in (select comment_id from refreshed)")  # noqa: S608
-    connection.execute(f"insert into {current} by name from refreshed")
-    connection.execute("drop table refreshed")
+def check_overtaken(
+    connection: "duckdb.DuckDBPyConnection", request: "ScoreRequest", run_id: str, watermark: int
+) -> None:
+    """Check that a run holds the lease and, for production, that the watermark is where the run began.
 
-
-def withdraw_current(connection: "duckdb.DuckDBPyConnection", model: str) -> None:
-    """Take rows out of `scores.<model>_current` whose text has been taken back, within the caller's transaction.
-
-    Where an earlier text of the comment is left and was scored, its score is in force again. The history
-    in `scores.<model>` stays: it is what was said.
+    Nothing else can have scored its rows: shadows and backfills stay below production's watermark, and of each there
+    is one at a time. Raises `Unavailable`.
     """
-    current = quote_name(f"scores.{model}_current")
-    connection.execute(
-        "create or replace temporary table withdrawn as "  # noqa: S608 - quoted names
-        f"select comment_id from {current} anti join raw.comments using (comment_id, text_id)"
-    )
-    connection.execute(f"delete from {current} where comment_id in (select comment_id from withdrawn)")  # noqa: S608
-    connection.execute(f"insert into {current} by name {_read_sql('withdrawn.sql', model)}")
-    connection.execute("drop table withdrawn")
-
-
-def _read_sql(file: str, model: str) -> str:
-    names = {"{history}": quote_name(f"scores.{model}"), "{current}": quote_name(f"scores.{model}_current")}
-    sql = (_HERE / file).read_text()
-    for mark, name in names.items():
-        sql = sql.replace(mark, name)
-    return sql
-
-
-def check_still_owed(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan") -> None:
-    """Check that the watermark is where the plan began and that its lease is held; raises `Unavailable`."""
-    watermark = read_watermark(connection, plan.owed.model, plan.owed.role)
-    if watermark != plan.owed.watermark or not holds_lease(connection, plan.lease, plan.run_id):
+    found = read_watermark(connection, request.model) if request.role == "production" else watermark
+    if found != watermark or not holds_lease(connection, request.lease, run_id):
         raise Unavailable(
-            f"run {plan.run_id} was overtaken: the watermark of {plan.lease} is {watermark}, planned from "
-            f"{plan.owed.watermark}; nothing was published, and the next run does what is owed then"
+            f"run {run_id} was overtaken: the watermark of {request.lease} is {found}, planned from {watermark}; "
+            "nothing was published, and the next run does what is owed then"
         )
+
+
+def check_failures(plan: "ScorePlan", receipts: Sequence["PartitionReceipt"], *, limit: float) -> None:
+    """Check that the model has failed at no more than a share of the rows; raises `Refused`."""
+    failed = sum(receipt.rows_unscored for receipt in receipts)
+    if failed > limit * plan.rows:
+        raise Refused(
+            f"{plan.request.model} failed at {failed} of {plan.rows} comments, more than the share of {limit} that "
+            "SCORELAKE_UNSCORED_SHARE_LIMIT allows. Nothing was published; roll back or train, and they are still owed"
+        )
+
+
+def _list_files(plan: "ScorePlan", receipts: Sequence["PartitionReceipt"]) -> dict[str, list[Path]]:
+    tables = {SCORES: f"scores.{plan.request.model}", **_TABLES}
+    return {
+        table: [Path(receipt.files[kind]) for receipt in receipts if kind in receipt.files]
+        for kind, table in tables.items()
+    }
+
+
+def _read_role(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan") -> str:
+    """The role in which the run has scored: a backfill by a version that is nowhere in force is a shadow."""
+    request, assigned = plan.request, read_assignment(connection, plan.request.model)
+    if request.role == "backfill" and request.version not in {None, assigned.champion, assigned.canary}:
+        return "shadow"
+    return request.role
+
+
+def _put_in_force(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", role: str) -> None:
+    if role == "production":
+        replace_current(connection, plan.request.model, plan.run_id)
+    elif role == "backfill":
+        settle_current(connection, plan.request.model, plan.run_id)
 
 
 def _build_run(
     plan: "ScorePlan",
     receipts: Sequence["PartitionReceipt"],
     *,
+    role: str,
     ended_at: datetime,
-    stage_seconds: Mapping[str, float],
+    stages: Mapping[str, Mapping[str, float]],
 ) -> Run:
-    worker_seconds = {
-        f"worker_{stage}": sum(receipt.seconds.get(stage, 0.0) for receipt in receipts)
-        for stage in ("read", "predict", "write")
-    }
+    request = plan.request
     return Run(
         run_id=plan.run_id,
         kind="score",
-        model=plan.owed.model,
-        model_version=plan.model_version,
-        role=plan.owed.role,
-        started_at=plan.started,
+        model=request.model,
+        model_version=plan.scorers[0].version,
+        role=role,
+        started_at=plan.started_at,
         ended_at=ended_at,
-        rows_owed=plan.owed.rows,
+        rows_owed=plan.rows,
         rows_out=sum(receipt.rows for receipt in receipts),
-        watermark_from=plan.owed.watermark,
-        data_version=plan.owed.data_version,
-        stage_seconds={**stage_seconds, **worker_seconds},
-        details={"partitions": len(receipts), "rows_expired": sum(receipt.rows_expired for receipt in receipts)},
+        rows_quarantined=sum(receipt.rows_unscored for receipt in receipts),
+        # A backfill looks at all that production has done: it has no place from which the next one would go on.
+        watermark_from=None if request.role == "backfill" else plan.watermark,
+        data_version=plan.data_version,
+        stage_seconds={name: stage["seconds"] for name, stage in stages.items()} | _sum_seconds(receipts),
+        cpu_seconds=sum(stage.get("cpu_seconds", 0.0) for stage in stages.values()),
+        bytes_written=sum(receipt.bytes_written for receipt in receipts),
+        details={
+            "partitions": len(receipts),
+            "rows_expired": sum(receipt.rows_expired for receipt in receipts),
+            "rows_by_version": _count_by_version(plan, receipts),
+            "stages": stages,
+        },
     )
+
+
+def _sum_seconds(receipts: Sequence["PartitionReceipt"]) -> dict[str, float]:
+    total: Counter[str] = Counter()
+    for receipt in receipts:
+        total.update(receipt.seconds)
+    return {f"worker_{stage}": seconds for stage, seconds in total.items()}
+
+
+def _count_by_version(plan: "ScorePlan", receipts: Sequence["PartitionReceipt"]) -> dict[str, int]:
+    scorers = {partition.index: plan.scorers[partition.scorer] for partition in plan.partitions}
+    rows: Counter[str] = Counter()
+    for receipt in receipts:
+        rows[scorers[receipt.index].version] += receipt.rows
+    return dict(rows)

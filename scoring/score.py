@@ -1,130 +1,194 @@
-"""The step that scores what a model owes: lease, plan, workers, publication; and taking up a killed run."""
+"""The step that scores what is owed to a request: lease, plan, workers, publication; and taking up a killed run."""
 
 import logging
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from feature_repo.lake import Lake, run_transaction, write_lake
+from feature_repo.errors import Refused
+from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run
-from scoring.engine import run_partitions
+from scoring.economics import Cost, StageMeter, check_budget, estimate_cost
+from scoring.engine import Engine, LocalEngine, run_partitions
 from scoring.lease import release_lease, take_lease
-from scoring.plan import Owed, ScorePlan, ScoreReceipt, build_plan, describe_owed, read_owed, read_plan, save_plan
-from scoring.publish import check_still_owed, publish_scores
+from scoring.owed import Owed, ScoreRequest, read_owed
+from scoring.plan import ScorePlan, build_plan
+from scoring.publish import check_failures, check_overtaken, publish_scores
+from scoring.staging import clear_staging, find_interrupted, save_plan
 from training.registry import resolve
 
 if TYPE_CHECKING:
     import duckdb
 
+    from scoring.staged import PartitionReceipt
+
 _log = logging.getLogger(__name__)
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreOptions:
-    """How to run: partition size in rows, and local worker processes."""
+    """How to run: rows per partition, who runs them, and what may not be exceeded.
+
+    Parameters
+    ----------
+    unscored_share_limit
+        Share of the rows at which the model may fail, 0 to 1.
+    disk_reserve_mib
+        What has to stay free on the lake's disk.
+    on_progress
+        Told rows done and rows owed.
+    """
 
     partition_rows: int = 200_000
-    workers: int = 2
+    engine: Engine = field(default_factory=LocalEngine)
+    unscored_share_limit: float = 0.01
+    disk_reserve_mib: int = 512
+    on_progress: OnProgress = lambda _done, _total: None
 
 
-_ROLE: Final = "production"
+@dataclass(frozen=True, slots=True)
+class ScoreReceipt:
+    """What a scoring run did; no run and no version when it only said what is owed.
+
+    Of the rows owed, `rows_expired` could not be scored any more, for their text had expired; at `rows_unscored` the
+    model failed. `cost` is what was foretold.
+    """
+
+    request: ScoreRequest
+    run_id: str | None
+    versions: tuple[str, ...]
+    rows_owed: int
+    rows_scored: int
+    data_version: int
+    seconds: dict[str, float]
+    is_resumed: bool = False
+    batches_ahead: int = 0
+    rows_expired: int = 0
+    rows_unscored: int = 0
+    cost: Cost | None = None
 
 
-def score_owed(
-    lake: Lake,
-    model: str,
-    *,
-    run_id: str,
-    now: datetime,
-    options: ScoreOptions,
-    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> ScoreReceipt:
-    """Score every row the model owes, exactly once, and publish them as one.
+def describe_owed(lake: Lake, owed: Owed) -> ScoreReceipt:
+    """Say what is owed and what it would cost, as the receipt of a run that scored nothing."""
+    with read_lake(lake) as connection:
+        cost = estimate_cost(connection, owed.request.model, owed.rows)
+    versions = tuple(part.version for part in owed.parts if part.version)
+    return ScoreReceipt(
+        owed.request,
+        None,
+        versions,
+        owed.rows,
+        0,
+        owed.data_version,
+        seconds={},
+        batches_ahead=owed.batches_ahead,
+        cost=cost,
+    )
+
+
+def score_owed(lake: Lake, request: ScoreRequest, *, run_id: str, now: datetime, options: ScoreOptions) -> ScoreReceipt:
+    """Score every row that is owed to the request, exactly once per version, and publish them as one.
 
     Killed at any instant, the next call finishes the work and does not compute finished partitions again.
-    `on_progress` is told rows done and rows owed. Raises `Unavailable` if another run is at it, or if the
-    model has no champion.
+
+    Parameters
+    ----------
+    run_id
+        Begins with `staging.name_run(request)`, by which a next run finds what this one leaves if it is killed.
+
+    Raises
+    ------
+    Unavailable
+        If another run is at it, the model has no champion, or features are not there yet.
+    Refused
+        If the model fails at too many rows, or the disk is too small.
     """
-    owed = read_owed(lake, model, role=_ROLE)
-    if owed.rows == 0:
-        return describe_owed(owed)
-    started = perf_counter()
-    plan = _find_interrupted(lake, owed) or _plan(lake, owed, run_id=run_id, now=now, options=options)
-    _claim(lake, plan, now)
+    owed = read_owed(lake, request)
+    if owed.rows == 0 and request.role != "backfill":  # which may still have scores to put in force
+        return describe_owed(lake, owed)
+    with read_lake(lake) as connection:
+        plan = find_interrupted(connection, lake, owed)
+        check_budget(lake, estimate_cost(connection, request.model, owed.rows), reserve_mib=options.disk_reserve_mib)
+    holder = plan.run_id if plan else run_id
+    _claim(lake, owed, holder, now)
     try:
-        save_plan(plan)
-        planned = perf_counter()
-        receipts = run_partitions(plan, workers=options.workers, on_progress=_count_up(on_progress, plan))
-        scored = perf_counter()
-        stages = {"plan": planned - started, "score": scored - planned}
-        ended_at = now + timedelta(seconds=scored - started)
-        run = publish_scores(lake, plan, receipts, ended_at=ended_at, stage_seconds=stages)
-    except BaseException:
-        _release(lake, plan)  # what is staged stays: the next call takes it up
+        return _score(lake, owed, plan, run_id=run_id, now=now, options=options)
+    except BaseException as error:
+        # What is staged stays, and the next call takes it up: but not what was refused, it would be refused again.
+        if isinstance(error, Refused):
+            shutil.rmtree(lake.staging / holder, ignore_errors=True)
+        _release(lake, request, holder)
         raise
-    _log.info("scored model=%s rows=%d seconds=%.2f", model, run.rows_out, scored - started)
-    return _build_receipt(plan, run, is_resumed=plan.run_id != run_id)
+
+
+def _score(
+    lake: Lake, owed: Owed, found: ScorePlan | None, *, run_id: str, now: datetime, options: ScoreOptions
+) -> ScoreReceipt:
+    meter = StageMeter()
+    with meter.measure("plan"):
+        plan = found or _plan(lake, owed, run_id=run_id, now=now, options=options)
+        clear_staging(lake, plan)
+        save_plan(plan)
+    with meter.measure("score"):
+        receipts = run_partitions(plan, options.engine, on_progress=_count_up(options.on_progress, plan))
+    meter.add_workers("score", receipts)
+    check_failures(plan, receipts, limit=options.unscored_share_limit)
+    with meter.measure("publish"):
+        ended_at = now + timedelta(seconds=meter.seconds)
+        run = publish_scores(lake, plan, receipts, ended_at=ended_at, stages=meter.stages)
+    _log.info("scored model=%s rows=%d seconds=%.2f", plan.request.model, run.rows_out, meter.seconds)
+    seconds = {name: stage["seconds"] for name, stage in meter.stages.items()}
+    return _build_receipt(plan, receipts, run, seconds=seconds, is_resumed=found is not None)
 
 
 def _plan(lake: Lake, owed: Owed, *, run_id: str, now: datetime, options: ScoreOptions) -> ScorePlan:
-    version = resolve(lake, owed.model)
-    return build_plan(lake, version, owed, run_id=run_id, started_at=now, partition_rows=options.partition_rows)
+    versions = [resolve(lake, owed.request.model, part.version or "champion") for part in owed.parts]
+    return build_plan(lake, versions, owed, run_id=run_id, started_at=now, partition_rows=options.partition_rows)
 
 
-def _find_interrupted(lake: Lake, owed: Owed) -> ScorePlan | None:
-    """The plan that a killed run left, if what it would publish is still owed."""
-    plans = (read_plan(lake, folder.name) for folder in _find_staging(lake, owed.model))
-    return next((plan for plan in plans if plan and plan.owed.watermark == owed.watermark), None)
-
-
-def _claim(lake: Lake, plan: ScorePlan, now: datetime) -> None:
-    """Take the lease for the plan, if it is still owed, and clear what other dead runs left."""
+def _claim(lake: Lake, owed: Owed, run_id: str, now: datetime) -> None:
+    """Take the lease for a run, if what is owed is still owed."""
 
     def claim(connection: "duckdb.DuckDBPyConnection") -> None:
-        take_lease(connection, plan.lease, run_id=plan.run_id, now=now)
-        check_still_owed(connection, plan)
+        take_lease(connection, owed.request.lease, run_id=run_id, now=now)
+        check_overtaken(connection, owed.request, run_id, owed.watermark)
 
-    with write_lake(lake, purpose=f"lease {plan.lease} for {plan.run_id}") as connection:
+    with write_lake(lake, purpose=f"lease {owed.request.lease} for {run_id}") as connection:
         run_transaction(connection, claim)
-    for folder in _find_staging(lake, plan.owed.model):
-        if folder.name != plan.run_id:
-            shutil.rmtree(folder)
 
 
-def _release(lake: Lake, plan: ScorePlan) -> None:
-    with write_lake(lake, purpose=f"release {plan.lease}") as connection:
-        run_transaction(connection, lambda connection: release_lease(connection, plan.lease, plan.run_id))
+def _release(lake: Lake, request: ScoreRequest, run_id: str) -> None:
+    with write_lake(lake, purpose=f"release {request.lease}") as connection:
+        run_transaction(connection, lambda connection: release_lease(connection, request.lease, run_id))
 
 
-def _find_staging(lake: Lake, model: str) -> list[Path]:
-    return sorted(lake.staging.glob(f"score-{model}-*"))
-
-
-def _count_up(on_progress: Callable[[int, int], None], plan: ScorePlan) -> Callable[[int], None]:
+def _count_up(on_progress: OnProgress, plan: ScorePlan) -> Callable[[int], None]:
     done = 0
 
     def count_up(rows: int) -> None:
         nonlocal done
         done += rows
-        on_progress(done, plan.owed.rows)
+        on_progress(done, plan.rows)
 
     return count_up
 
 
-def _build_receipt(plan: ScorePlan, run: Run, *, is_resumed: bool) -> ScoreReceipt:
+def _build_receipt(
+    plan: ScorePlan, receipts: Sequence["PartitionReceipt"], run: Run, *, seconds: dict[str, float], is_resumed: bool
+) -> ScoreReceipt:
     return ScoreReceipt(
+        request=plan.request,
         run_id=plan.run_id,
-        model=plan.owed.model,
-        model_version=plan.model_version,
-        rows_owed=plan.owed.rows,
+        versions=tuple(scorer.version for scorer in plan.scorers),
+        rows_owed=plan.rows,
         rows_scored=run.rows_out or 0,
-        data_version=plan.owed.data_version,
-        seconds=dict(run.stage_seconds),
+        data_version=plan.data_version,
+        seconds=seconds,
         is_resumed=is_resumed,
-        batches_ahead=plan.owed.batches_ahead,
-        rows_expired=run.details["rows_expired"],
+        batches_ahead=plan.batches_ahead,
+        rows_expired=sum(receipt.rows_expired for receipt in receipts),
+        rows_unscored=sum(receipt.rows_unscored for receipt in receipts),
     )

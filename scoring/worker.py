@@ -1,130 +1,117 @@
-"""The work on one partition: retrieve features, build the matrix, predict, write one Parquet file.
+"""The work on one partition: retrieve features, predict, write Parquet files, a batch of rows at a time.
 
 A worker imports DuckDB, Arrow, NumPy, SciPy and scikit-learn, and nothing heavier. What becomes of the
-file is `publish`'s to say.
+files is `publish`'s to say.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from feature_repo.errors import Unavailable
 from feature_repo.expired import find_expired
+from feature_repo.features.statements import write_instant
 from feature_repo.lake import Lake, read_lake
+from feature_repo.ledger import read_peak_memory_mib
 from scoring.feature_log import build_feature_log
-from training.model import MatrixSpec, build_matrix, load_pipeline, score_matrix
+from scoring.predict import Model, load_model, score_rows
+from scoring.rows import build_scores, build_unscored
+from scoring.staged import FEATURE_LOG, SCORES, UNSCORED, PartitionReceipt, StagedFiles, read_receipt, save_receipt
+from training.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     import duckdb
 
-    from scoring.plan import Partition, ScorePlan
+    from scoring.plan import Partition, ScorePlan, Scorer
 
-_INSTANT: Final = pa.timestamp("us", tz="UTC")
-_EXPIRED: Final = b"rows_expired"
-_CARRIED: Final = ("comment_id", "text_id", "channel_id", "video_id", "published_at")
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionReceipt:
-    """What came of a partition; `seconds` per stage are empty if the file was there from an earlier try.
-
-    `rows` were scored; `rows_expired` were not, because their text had expired before.
-    """
-
-    index: int
-    file: str
-    rows: int
-    rows_expired: int
-    seconds: dict[str, float]
+# Enough rows that NumPy's loops pay; few enough that their matrix stays small.
+ROWS_PER_BATCH: Final = 50_000
 
 
 def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionReceipt:
-    """Score one partition into its staged file; a file that is already there is left as it is."""
-    file = Path(partition.file)
-    if file.exists():
-        found = pq.read_metadata(file)
-        rows_expired = int((found.metadata or {}).get(_EXPIRED, 0))
-        return PartitionReceipt(partition.index, str(file), found.num_rows, rows_expired, seconds={})
-    started = perf_counter()
-    with read_lake(Lake(Path(plan.home))) as connection:
-        features, rows_expired = _read_features(connection, plan, partition)
-    read = perf_counter()
-    scores = build_scores(plan, features)
-    predicted = perf_counter()
-    _write_whole(build_feature_log(plan, features), locate_log(file))  # before the scores: their file ends the work
-    _write_whole(scores.replace_schema_metadata({_EXPIRED: str(rows_expired)}), file)
-    written = perf_counter()
-    seconds = {"read": read - started, "predict": predicted - read, "write": written - predicted}
-    return PartitionReceipt(partition.index, str(file), scores.num_rows, rows_expired, seconds)
+    """Score one partition into its staged files; a partition that is done already is left as it is.
 
-
-def locate_log(file: Path) -> Path:
-    """Where the sample of the features of a partition is staged, beside its scores."""
-    return file.with_name(f"{file.stem}-features.parquet")
-
-
-def build_scores(plan: "ScorePlan", features: pa.Table) -> pa.Table:
-    """Build the rows of `scores.<model>` for retrieved features, one row per row, in their order.
-
-    The label is the most probable class; ties go to the class that the model lists first.
+    Reading goes on while a batch is scored and written. Raises `Unavailable` if features are not there yet, and
+    `Refused` if the model fails at too many rows.
     """
-    classes = plan.descriptor["classes"]
-    pipeline = _load(plan.pipeline_path)
-    matrix = build_matrix(features, MatrixSpec.from_json(plan.descriptor["matrix"]))
-    probabilities = score_matrix(pipeline, matrix, len(classes))
-    best = probabilities.argmax(axis=1)
-    confidence = probabilities[np.arange(len(best)), best]
-    columns = {
-        **{name: features[name] for name in _CARRIED},
-        "label": pa.array(classes, pa.string()).take(pa.array(best)),
-        "confidence": pa.array(confidence),
-        "is_abstained": pa.array(confidence < plan.descriptor["abstain_below"]),
-        **{f"p_{name}": pa.array(probabilities[:, i]) for i, name in enumerate(classes)},
-        **_build_lineage(plan, rows=features.num_rows),
+    done = read_receipt(plan.staging, partition.index)
+    if done is not None:
+        return done
+    cpu, watch, files = process_time(), Stopwatch(), StagedFiles(plan.staging, partition.index)
+    rows_expired = 0
+    lake = Lake(Path(plan.home))
+    model = _open_model(plan.scorers[partition.scorer])
+    with read_lake(lake) as reading, read_lake(lake) as asking, files.open():
+        batches = _read_ahead(reading, plan.scorers[partition.scorer].sql, partition)
+        for batch in watch.time_each("read", batches):
+            features = _leave_expired(asking, batch, model)
+            rows_expired += len(batch) - len(features)
+            _score_batch(plan, model, features, files, watch)
+    receipt = PartitionReceipt(
+        index=partition.index,
+        files=files.paths,
+        rows=files.rows.get(SCORES, 0),
+        rows_unscored=files.rows.get(UNSCORED, 0),
+        rows_expired=rows_expired,
+        seconds=watch.seconds,
+        cpu_seconds=process_time() - cpu,
+        bytes_written=files.count_bytes(),
+        peak_memory_mib=read_peak_memory_mib(),
+    )
+    save_receipt(plan.staging, receipt)
+    return receipt
+
+
+def _score_batch(plan: "ScorePlan", model: Model, features: pa.Table, files: StagedFiles, watch: Stopwatch) -> None:
+    with watch.time("predict"):
+        scored = score_rows(model, features)
+    with watch.time("write"):
+        files.append(SCORES, build_scores(plan, model, scored))
+        files.append(UNSCORED, build_unscored(plan, model, scored))
+        files.append(FEATURE_LOG, build_feature_log(plan, model, scored.features))
+
+
+def _read_ahead(connection: "duckdb.DuckDBPyConnection", sql: str, partition: "Partition") -> Iterator[pa.Table]:
+    """The features of a partition's rows in batches; the next one is read while one is being used."""
+    for name, value in _list_variables(partition).items():
+        connection.execute(f"set variable {name} = {value}")
+    reader = connection.execute(sql).to_arrow_reader(ROWS_PER_BATCH)
+    with ThreadPoolExecutor(1) as ahead:
+        coming = ahead.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = ahead.submit(next, reader, None)
+            yield pa.Table.from_batches([batch])
+
+
+def _list_variables(partition: "Partition") -> dict[str, str]:
+    return {
+        "observed_since": write_instant(partition.since),
+        "observed_until": write_instant(partition.until),
+        "shares": str(partition.shares),
+        "share": str(partition.share),
     }
-    return pa.table(columns)
 
 
-def _read_features(
-    connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", partition: "Partition"
-) -> tuple[pa.Table, int]:
-    """The rows of a partition that can be scored, and the number of those whose text has expired."""
-    column = MatrixSpec.from_json(plan.descriptor["matrix"]).token_column
-    features = connection.execute(partition.sql).to_arrow_table()
-    is_expired = find_expired(connection, features, column)
-    kept = features.filter(pa.array(~is_expired))
-    if missing := kept.column(column).null_count:
-        raise Unavailable(
-            f"{missing} of {len(features)} owed comments have no {column}, though their text is there; run "
-            "`scorelake materialize`, then score"
-        )
-    return kept, int(is_expired.sum())
+def _leave_expired(connection: "duckdb.DuckDBPyConnection", features: pa.Table, model: Model) -> pa.Table:
+    """The rows that can be scored: those whose text has not expired.
+
+    Raises `Unavailable` if tokens are missing though the text is there.
+    """
+    kept = features.filter(pa.array(~find_expired(connection, features, model.matrix.token_column)))
+    for column in model.matrix.token_columns:
+        if missing := kept.column(column).null_count:
+            raise Unavailable(
+                f"{missing} of {len(features)} owed comments have no {column}, though their text is there; run "
+                "`scorelake materialize`, then score"
+            )
+    return kept
 
 
 @cache
-def _load(path: str) -> object:
-    return load_pipeline(Path(path))
-
-
-def _build_lineage(plan: "ScorePlan", *, rows: int) -> dict[str, pa.Array]:
-    lineage = {
-        "model_version": pa.scalar(plan.model_version),
-        "feature_service": pa.scalar(plan.descriptor["feature_service"]),
-        "data_version": pa.scalar(plan.owed.data_version),
-        "run_id": pa.scalar(plan.run_id),
-        "scored_at": pa.scalar(plan.started, _INSTANT),
-    }
-    return {name: pa.repeat(value, rows) for name, value in lineage.items()}
-
-
-def _write_whole(rows: pa.Table, file: Path) -> None:
-    """Write a file that exists only when it is complete: a kill leaves a draft, which is written anew."""
-    draft = file.with_suffix(".draft")
-    pq.write_table(rows, draft, compression="zstd")
-    draft.rename(file)
+def _open_model(scorer: "Scorer") -> Model:
+    return load_model(scorer.version, pipeline=Path(scorer.pipeline), descriptor=Path(scorer.descriptor))

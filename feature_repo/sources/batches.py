@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 from feature_repo import ledger
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, run_transaction, write_lake
+from feature_repo.leftovers import open_staging
 from feature_repo.sources.appending import Appended, Stamp, append_candidates, append_quarantine
 from feature_repo.sources.candidates import Candidates, build_candidates
 from feature_repo.sources.mapping import SourceMapping
 from feature_repo.sources.readers import RawRow
-from feature_repo.sources.staging import Progress, open_staging, stage_files
+from feature_repo.sources.staging import Progress, stage_files
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,11 +1,9 @@
 """Raw rows in staging: one Parquet file per input file, written batch by batch, authors already hashed.
 
-Staging lies outside of the lake's data and is gone when the command ends, however it ends.
+The folder that they lie in is `leftovers`'.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import Final
@@ -13,7 +11,6 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import parquet
 
-from feature_repo.lake import Lake
 from feature_repo.sources.readers import RawRow
 
 Progress = Callable[[int], None]
@@ -31,18 +28,6 @@ _SCHEMA: Final = pa.schema(
         "fields": pa.map_(pa.string(), pa.string()),
     }
 )
-
-
-@contextmanager
-def open_staging(lake: Lake, run_id: str) -> Iterator[Path]:
-    """A folder of the run's own on the lake's filesystem, removed at the end."""
-    folder = lake.staging / run_id
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def stage_files(

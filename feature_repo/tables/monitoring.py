@@ -44,6 +44,21 @@ FEATURE_LOG: Final = table(
         "features": column(TEXT, "Feature values, a JSON object; of token ids only their SHA-256."),
     },
 )
+UNSCORED: Final = table(
+    "monitoring.unscored",
+    "Comments at which a model failed, and which therefore have no score by it: one row per run and text.",
+    ("run_id", "comment_id", "text_id", "model_version"),
+    {
+        "run_id": column(TEXT, "Run that tried; `scorelake backfill` tries again."),
+        "model": column(TEXT, "Model that was used."),
+        "model_version": column(TEXT, "Version of the model."),
+        "failed_at": column(INSTANT, "When the run began (UTC)."),
+        "comment_id": column(TEXT, "Id of the comment."),
+        "text_id": column(TEXT, "Hash of the text that could not be scored."),
+        "channel_id": column(TEXT, "Channel of the comment; null if unknown.", nullable=True),
+        "reason": column(TEXT, "What the model raised."),
+    },
+)
 SKEW: Final = table(
     "monitoring.skew",
     "Skew checks: one row per feature and way in which its values were found again.",
@@ -66,4 +81,4 @@ SKEW: Final = table(
     },
 )
 
-TABLES: Final = (DRIFT, FEATURE_LOG, SKEW)
+TABLES: Final = (DRIFT, FEATURE_LOG, UNSCORED, SKEW)

@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from feature_repo.tables.columns import BIGINT, BOOLEAN, DOUBLE, INSTANT, NOT_NEGATIVE, TEXT, TEXTS, column, table
+from feature_repo.tables.columns import (
+    BIGINT,
+    BOOLEAN,
+    DOUBLE,
+    INSTANT,
+    NOT_NEGATIVE,
+    SHARE,
+    TEXT,
+    TEXTS,
+    column,
+    table,
+)
 
 RUNS: Final = table(
     "ops.runs",
@@ -12,12 +23,12 @@ RUNS: Final = table(
         "run_id": column(TEXT, "Id of the run; for an ingest it is the batch_id."),
         "kind": column(
             TEXT,
-            "ingest, revert, replay, materialize, train, evaluate, score, monitor or expire; ingest-youtube if that "
-            "failed.",
+            "ingest, revert, replay, materialize, train, evaluate, score, monitor, expire or erase; ingest-youtube if "
+            "that failed.",
         ),
         "model": column(TEXT, "Model the run worked for; null if none.", nullable=True),
         "model_version": column(TEXT, "Version of the model, resolved once; null if none.", nullable=True),
-        "role": column(TEXT, "production, shadow, canary or backfill for scoring; null otherwise.", nullable=True),
+        "role": column(TEXT, "production, shadow or backfill for scoring; null otherwise.", nullable=True),
         "started_at": column(INSTANT, "Start of the run (UTC)."),
         "ended_at": column(INSTANT, "End of the run (UTC)."),
         "outcome": column(TEXT, "done, refused or failed."),
@@ -32,6 +43,10 @@ RUNS: Final = table(
         ),
         "stage_seconds": column(TEXT, "Seconds per stage, a JSON object.", nullable=True),
         "peak_memory_mib": column(DOUBLE, "Greatest resident memory of the process, MiB.", nullable=True),
+        "cpu_seconds": column(DOUBLE, "Processor seconds of all its processes; null if not told.", nullable=True),
+        "bytes_written": column(
+            BIGINT, "Bytes of the data files that its workers wrote; null if not told.", NOT_NEGATIVE, nullable=True
+        ),
         "details": column(TEXT, "What else the kind of run has to say, a JSON object.", nullable=True),
     },
 )
@@ -43,11 +58,12 @@ PROMOTIONS: Final = table(
         "decided_at": column(INSTANT, "When the verdict was given (UTC)."),
         "model": column(TEXT, "Model."),
         "version": column(TEXT, "Version that was judged."),
-        "action": column(TEXT, "promoted, refused or rolled_back."),
+        "action": column(TEXT, "promoted, refused, rolled_back, canary or withdrawn."),
         "champion_before": column(TEXT, "Champion before; null if none.", nullable=True),
         "champion_after": column(TEXT, "Champion after; null if none.", nullable=True),
         "reasons": column(TEXTS, "One sentence per check of the gate, or the operator's reason."),
         "run_id": column(TEXT, "Run that asked."),
+        "share": column(DOUBLE, "Share of the channels given to a canary; null otherwise.", SHARE, nullable=True),
     },
 )
 LEASES: Final = table(
@@ -61,6 +77,9 @@ LEASES: Final = table(
         "process_id": column(BIGINT, "Process of the holder."),
         "acquired_at": column(INSTANT, "Since when (UTC)."),
         "expires_at": column(INSTANT, "Until when at most (UTC)."),
+        "process_started_at": column(
+            INSTANT, "When that process began (UTC): another may have its number by now.", nullable=True
+        ),
     },
 )
 QUOTA: Final = table(

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from feature_repo.point_in_time import History, Spine
+from feature_repo.history import History, Spine
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 KATHMANDU: Final = ZoneInfo("Asia/Kathmandu")

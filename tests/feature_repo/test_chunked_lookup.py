@@ -8,8 +8,9 @@ import pyarrow as pa
 import pytest
 
 from feature_repo.chunked_lookup import look_up_chunks, open_lookup
+from feature_repo.history import History, Spine
 from feature_repo.lake import Lake, read_lake, write_lake
-from feature_repo.point_in_time import History, Spine, build_chunked_lookup, build_lookup
+from feature_repo.point_in_time import build_chunked_lookup, build_lookup
 from tests.feature_repo.probe_store import at
 
 COUNTS = History(

@@ -74,7 +74,7 @@ def test_a_reader_cannot_write(lake: Lake) -> None:
 
 def test_a_failed_transaction_leaves_nothing(lake: Lake) -> None:
     def work(connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute("insert into ops.leases values ('a', 'r', 'h', 1, now(), now())")
+        connection.execute("insert into ops.leases values ('a', 'r', 'h', 1, now(), now(), null)")
         raise BadData("stop")
 
     with write_lake(lake, purpose="test") as connection:
@@ -89,7 +89,7 @@ def test_registered_files_and_rows_are_committed_as_one(lake: Lake) -> None:
 
     def work(connection: duckdb.DuckDBPyConnection, *, fails: bool) -> None:
         add_files(connection, "ops.leases", [file])
-        connection.execute("insert into ops.leases values ('b', 'r', 'h', 1, now(), now())")
+        connection.execute("insert into ops.leases values ('b', 'r', 'h', 1, now(), now(), null)")
         if fails:
             raise BadData("stop")
 
@@ -107,7 +107,7 @@ def test_registered_files_and_rows_are_committed_as_one(lake: Lake) -> None:
 
 def test_a_lake_that_was_moved_is_read_where_it_lies(lake: Lake, tmp_path: Path) -> None:
     with write_lake(lake, purpose="test") as connection:
-        connection.execute("insert into ops.leases values ('a', 'r', 'h', 1, now(), now())")
+        connection.execute("insert into ops.leases values ('a', 'r', 'h', 1, now(), now(), null)")
     moved = lake.home.rename(tmp_path / "moved")
     with read_lake(Lake(moved)) as connection:
         assert connection.execute("select name from ops.leases").fetchall() == [("a",)]

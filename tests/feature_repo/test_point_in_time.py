@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from feature_repo.errors import BadData
-from feature_repo.point_in_time import History, Spine, build_latest, build_lookup, build_range
+from feature_repo.history import History, Spine
+from feature_repo.point_in_time import build_latest, build_lookup, build_range
 from tests.feature_repo.histories import BOTH_KEYS, MINUTES, SPINE, START, Ask, Row, build_history, open_rows
 
 at = MINUTES.at

@@ -10,6 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from feature_repo.chunked_lookup import look_up_chunks
+from feature_repo.history import Window
 from feature_repo.point_in_time import build_chunked_lookup, build_latest, build_lookup
 from tests.feature_repo.histories import (
     BOTH_KEYS,
@@ -94,6 +95,40 @@ def test_the_latest_is_what_a_spine_at_the_end_is_given(
             expected[key] = number
     assert {row[0]: row[1] for row in found if row[0]} == expected
     assert len(found) == len({row[0] for row in found})
+
+
+def write_window(first: int, last: int) -> Window:
+    """The promise that all instants lie from first to last."""
+    return Window(f"timestamptz '{MINUTES.at(first)}'", f"timestamptz '{MINUTES.at(last)}' + interval 1 microsecond")
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=row_lists, asks=ask_lists, data_version=st.none() | st.integers(0, 3), is_cut_off=st.booleans())
+def test_what_is_promised_of_a_spine_changes_nothing_but_the_order(
+    *, rows: list[Row], asks: list[Ask], data_version: int | None, is_cut_off: bool
+) -> None:
+    asks = [ask for ask in asks if ask.instant is not None]
+    instants = [ask.instant for ask in asks if ask.instant is not None] or [0]
+    connection, window = open_rows(rows, asks), write_window(min(instants), max(instants))
+    state = {"data_version": data_version, "is_cut_off": is_cut_off}
+    plain = connection.execute(build_lookup(SPINE, HISTORIES, **state)).fetchall()
+    promised = connection.execute(build_lookup(SPINE, HISTORIES, **state, window=window)).fetchall()
+    assert sorted(promised, key=repr) == sorted(plain, key=repr)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=row_lists, asks=ask_lists, data_version=st.none() | st.integers(0, 3))
+def test_a_single_event_is_found_without_sorting_through_time(
+    rows: list[Row], asks: list[Ask], data_version: int | None
+) -> None:
+    events = {row.k: row.event for row in rows if row.event is not None}
+    rows = [replace(row, event=events.get(row.k), created=None) for row in rows]
+    rows += rows[:2]  # a batch that came twice
+    history = build_history(keys={"k": "a"}, features={"x": "x"})
+    single = replace(history, is_single_event=True)
+    connection = open_rows(rows, asks)
+    plain = connection.execute(build_lookup(SPINE, [history], data_version=data_version)).fetchall()
+    assert connection.execute(build_lookup(SPINE, [single], data_version=data_version)).fetchall() == plain
 
 
 def check_that_later_rows_are_not_seen(lookup: str) -> None:

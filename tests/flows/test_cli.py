@@ -26,6 +26,8 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         (["score", "spam"], 4, "Unavailable: no lake at"),
         (["quarantine", "list"], 4, "Unavailable: no lake at"),
         (["ingest"], 2, "name what to ingest"),
+        (["erase"], 2, "name what to erase: --comment ID, --author ID, or several of them"),
+        (["erase", "--comment", "x", "--yes"], 4, "Unavailable: no lake at"),
         (["ingest", "comment", "x.csv"], 2, "No such command 'comment'"),
         (["score"], 2, "Missing argument"),
         (["sql", "select 1", "--format", "xml"], 2, "Invalid value for '--format'"),
@@ -46,8 +48,14 @@ def test_a_users_mistake_is_a_sentence_and_an_exit_code(
 COMMANDS = [
     *(["demo"], ["apply"], ["materialize"], ["train"], ["evaluate"], ["promote"], ["rollback"], ["models"], ["score"]),
     *(
+        ["backfill"],
+        ["compare"],
+        ["canary"],
+        ["explain"],
         ["monitor"],
+        ["publish"],
         ["maintain"],
+        ["erase"],
         ["status"],
         ["sql"],
         ["ingest", "comments"],

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from feature_repo.lake import Lake, write_lake
+from scoring.engine import LocalEngine
+from scoring.owed import ScoreRequest
 from scoring.score import ScoreOptions, score_owed
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +30,8 @@ def run_skew(home: Path) -> "subprocess.CompletedProcess[str]":
 def test_what_differs_ends_the_command_with_exit_code_3(trained_home: Path, tmp_path: Path) -> None:
     home = shutil.copytree(trained_home, tmp_path / "home")
     lake = Lake(home)
-    score_owed(lake, "spam", run_id="score-spam-1", now=NOW, options=ScoreOptions(10_000, workers=1))
+    options = ScoreOptions(10_000, LocalEngine(1))
+    score_owed(lake, ScoreRequest("spam"), run_id="score-spam-1", now=NOW, options=options)
     agreeing = run_skew(home)
     assert agreeing.returncode == 0, agreeing.stderr
     assert all(check["rows_differing"] == 0 for check in json.loads(agreeing.stdout)["checks"])

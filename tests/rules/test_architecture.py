@@ -70,9 +70,9 @@ def test_only_the_lake_opens_the_lake() -> None:
     assert {_name(path) for path in SOURCES if "ducklake:" in path.read_text()} == {"feature_repo/lake.py"}
 
 
-def test_only_the_lake_and_its_upkeep_know_ducklake() -> None:
+def test_only_the_lake_its_upkeep_and_its_snapshots_know_ducklake() -> None:
     callers = {_name(path) for path in SOURCES if re.search(r"ducklake_\w+\('lake'", path.read_text())}
-    assert callers == {"feature_repo/lake.py", "feature_repo/upkeep.py"}
+    assert callers == {"feature_repo/lake.py", "feature_repo/snapshots.py", "feature_repo/upkeep.py"}
 
 
 def test_the_clock_is_read_in_flows_only() -> None:

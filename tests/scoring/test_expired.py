@@ -12,8 +12,9 @@ from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.sources.retention import expire_texts
 from flows.owed import build_report
-from scoring.plan import ScoreReceipt
-from scoring.score import ScoreOptions, score_owed
+from scoring.engine import LocalEngine
+from scoring.owed import ScoreRequest
+from scoring.score import ScoreOptions, ScoreReceipt, score_owed
 from tests.feature_repo.raw_rows import add_batch
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -35,7 +36,8 @@ def owing(trained_home: Path, tmp_path: Path) -> Lake:
 
 
 def score(lake: Lake, run_id: str) -> ScoreReceipt:
-    return score_owed(lake, "spam", run_id=run_id, now=NOW, options=ScoreOptions(partition_rows=1_000, workers=1))
+    options = ScoreOptions(1_000, LocalEngine(1))
+    return score_owed(lake, ScoreRequest("spam"), run_id=run_id, now=NOW, options=options)
 
 
 def read(lake: Lake, sql: str) -> list[tuple[Any, ...]]:

@@ -13,10 +13,12 @@ from scoring.lease import holds_lease, release_lease, take_lease
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def take_as_other(lake: Lake, *, host: str, process_id: int, expires_at: datetime) -> None:
+def take_as_other(
+    lake: Lake, *, host: str, process_id: int, expires_at: datetime, started_at: datetime | None = None
+) -> None:
     with write_lake(lake, purpose="test") as connection:
-        row = ["sentiment/production", "other", host, process_id, NOW - timedelta(hours=1), expires_at]
-        connection.execute("insert into ops.leases values (?, ?, ?, ?, ?, ?)", row)
+        row = ["sentiment/production", "other", host, process_id, NOW - timedelta(hours=1), expires_at, started_at]
+        connection.execute("insert into ops.leases values (?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def test_a_lease_is_taken_held_and_released(lake: Lake) -> None:
@@ -68,3 +70,16 @@ def test_an_unexpired_lease_on_another_host_is_respected(lake: Lake) -> None:
     take_as_other(lake, host="elsewhere", process_id=1, expires_at=NOW + timedelta(hours=1))
     with write_lake(lake, purpose="test") as connection, pytest.raises(Unavailable, match="process 1 on elsewhere"):
         take_lease(connection, "sentiment/production", run_id="mine", now=NOW)
+
+
+def test_a_number_that_another_process_has_by_now_is_of_a_dead_run(lake: Lake) -> None:
+    take_as_other(
+        lake,
+        host=socket.gethostname(),
+        process_id=os.getppid(),
+        expires_at=NOW + timedelta(hours=5),
+        started_at=datetime(2000, 1, 1, tzinfo=UTC),
+    )
+    with write_lake(lake, purpose="test") as connection:
+        take_lease(connection, "sentiment/production", run_id="mine", now=NOW)
+        assert holds_lease(connection, "sentiment/production", "mine")

@@ -12,10 +12,13 @@ import pytest
 from feature_repo.errors import Unavailable
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import read_watermark
+from scoring.current import withdraw_current
 from scoring.lease import take_lease
-from scoring.plan import Owed, ScorePlan, save_plan
-from scoring.publish import publish_scores, withdraw_current
-from scoring.worker import PartitionReceipt, locate_log
+from scoring.owed import ScoreRequest
+from scoring.plan import Partition, ScorePlan, Scorer
+from scoring.publish import publish_scores
+from scoring.staged import FEATURE_LOG, SCORES, PartitionReceipt
+from scoring.staging import save_plan
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -32,13 +35,15 @@ def add_text(lake: Lake, comment_id: str, text_id: str, *, observed_hour: int) -
 def build_plan(lake: Lake, run_id: str, *, watermark: int, data_version: int, version: str = "1") -> ScorePlan:
     return ScorePlan(
         run_id=run_id,
-        owed=Owed("spam", "production", watermark, data_version, rows=1),
-        model_version=version,
-        descriptor={},
-        pipeline_path="",
+        request=ScoreRequest("spam"),
+        watermark=watermark,
+        data_version=data_version,
+        rows=1,
+        batches_ahead=0,
         home=str(lake.home),
-        started_at=(NOW + timedelta(hours=data_version)).isoformat(),
-        partitions=(),
+        started_at=NOW + timedelta(hours=data_version),
+        scorers=(Scorer(version, "", "", ""),),
+        partitions=(Partition(0, 0, NOW, NOW, 1, 0),),
     )
 
 
@@ -55,32 +60,35 @@ def stage_scores(plan: ScorePlan, rows: list[tuple[str, str, float]]) -> Partiti
         "is_abstained": [False] * len(rows),
         "p_ham": [1 - row[2] for row in rows],
         "p_spam": [row[2] for row in rows],
-        "model_version": [plan.model_version] * len(rows),
+        "model_version": [plan.scorers[0].version] * len(rows),
         "feature_service": ["spam_v1"] * len(rows),
-        "data_version": [plan.owed.data_version] * len(rows),
+        "data_version": [plan.data_version] * len(rows),
         "run_id": [plan.run_id] * len(rows),
-        "scored_at": pa.array([plan.started] * len(rows), pa.timestamp("us", tz="UTC")),
+        "scored_at": pa.array([plan.started_at] * len(rows), pa.timestamp("us", tz="UTC")),
     }
-    file = plan.staging / "00000.parquet"
+    files = {kind: plan.staging / f"00000-{kind}.parquet" for kind in (SCORES, FEATURE_LOG)}
     save_plan(plan)
-    pq.write_table(pa.table(columns), file)
-    pq.write_table(build_log(plan, rows), locate_log(file))
-    return PartitionReceipt(0, str(file), len(rows), 0, seconds={})
+    pq.write_table(pa.table(columns), files[SCORES])
+    pq.write_table(build_log(plan, rows), files[FEATURE_LOG])
+    paths = {kind: str(file) for kind, file in files.items()}
+    return PartitionReceipt(0, paths, len(rows), 0, 0, {}, cpu_seconds=0.0, bytes_written=0, peak_memory_mib=0.0)
 
 
 def build_log(plan: ScorePlan, rows: list[tuple[str, str, float]]) -> pa.Table:
     lineage = {"model": "spam", "model_version": "1", "feature_service": "spam_v1", "features": "{}"}
     columns: dict[str, Any] = {name: [value] * len(rows) for name, value in lineage.items()}
     columns |= {"comment_id": [row[0] for row in rows], "text_id": [row[1] for row in rows]}
-    columns |= {"run_id": [plan.run_id] * len(rows), "data_version": [plan.owed.data_version] * len(rows)}
+    columns |= {"run_id": [plan.run_id] * len(rows), "data_version": [plan.data_version] * len(rows)}
     columns |= {name: pa.array([None] * len(rows), pa.string()) for name in ("channel_id", "video_id")}
-    return pa.table(columns | {"event_timestamp": pa.array([plan.started] * len(rows), pa.timestamp("us", tz="UTC"))})
+    return pa.table(
+        columns | {"event_timestamp": pa.array([plan.started_at] * len(rows), pa.timestamp("us", tz="UTC"))}
+    )
 
 
 def publish(lake: Lake, plan: ScorePlan, rows: list[tuple[str, str, float]]) -> None:
     with write_lake(lake, purpose="test") as connection:
-        run_transaction(connection, lambda c: take_lease(c, plan.lease, run_id=plan.run_id, now=NOW))
-    publish_scores(lake, plan, [stage_scores(plan, rows)], ended_at=NOW, stage_seconds={})
+        run_transaction(connection, lambda c: take_lease(c, plan.request.lease, run_id=plan.run_id, now=NOW))
+    publish_scores(lake, plan, [stage_scores(plan, rows)], ended_at=NOW, stages={})
 
 
 def read_current(lake: Lake) -> list[tuple[str, str, float, str]]:
@@ -152,7 +160,7 @@ def test_a_run_that_was_overtaken_publishes_nothing(lake: Lake, loss: str) -> No
     if loss == "watermark":
         publish(lake, build_plan(lake, "fast", watermark=0, data_version=1), [("a", "t1", 0.1)])
     with pytest.raises(Unavailable, match="run slow was overtaken: the watermark of spam/production is"):
-        publish_scores(lake, plan, [receipt], ended_at=NOW, stage_seconds={})
+        publish_scores(lake, plan, [receipt], ended_at=NOW, stages={})
     assert [row[3] for row in read_current(lake)] == (["fast"] if loss == "watermark" else [])
 
 
@@ -170,11 +178,11 @@ def test_files_of_a_run_killed_before_its_commit_are_cleared_and_not_read(lake: 
 def test_a_failure_within_the_transaction_leaves_nothing(lake: Lake) -> None:
     plan = build_plan(lake, "run-1", watermark=0, data_version=1)
     with write_lake(lake, purpose="test") as connection:
-        run_transaction(connection, lambda c: take_lease(c, plan.lease, run_id=plan.run_id, now=NOW))
+        run_transaction(connection, lambda c: take_lease(c, plan.request.lease, run_id=plan.run_id, now=NOW))
         connection.execute("drop table scores.spam_current")
     receipt = stage_scores(plan, [("a", "t1", 0.9)])
     with pytest.raises(duckdb.CatalogException, match="spam_current"):
-        publish_scores(lake, plan, [receipt], ended_at=NOW, stage_seconds={})
+        publish_scores(lake, plan, [receipt], ended_at=NOW, stages={})
     assert count_history(lake) == 0
     assert list(Path(lake.data, "scores").rglob("*.parquet")) == []
     with read_lake(lake) as connection:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,16 +17,17 @@ from feature_repo.errors import Unavailable
 from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run, read_data_version, read_watermark
+from scoring.engine import LocalEngine
 from scoring.lease import take_lease
-from scoring.plan import ScoreReceipt
-from scoring.score import ScoreOptions, score_owed
+from scoring.owed import ScoreRequest
+from scoring.score import ScoreOptions, ScoreReceipt, score_owed
 
 if TYPE_CHECKING:
     import duckdb
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
-INLINE = ScoreOptions(partition_rows=1_000, workers=1)
+INLINE = ScoreOptions(1_000, LocalEngine(1))
 
 pytestmark = pytest.mark.path
 
@@ -55,25 +57,19 @@ def count_comments(lake: Lake) -> int:
 
 
 def score(lake: Lake, run_id: str) -> ScoreReceipt:
-    return score_owed(lake, "spam", run_id=run_id, now=NOW, options=INLINE)
+    return score_owed(lake, ScoreRequest("spam"), run_id=run_id, now=NOW, options=INLINE)
 
 
 def test_every_owed_text_is_scored_once_and_the_second_run_owes_nothing(trained: Lake) -> None:
     told: list[tuple[int, int]] = []
-    receipt = score_owed(
-        trained,
-        "spam",
-        run_id="score-spam-1",
-        now=NOW,
-        options=INLINE,
-        on_progress=lambda done, total: told.append((done, total)),
-    )
+    options = replace(INLINE, on_progress=lambda done, total: told.append((done, total)))
+    receipt = score_owed(trained, ScoreRequest("spam"), run_id="score-spam-1", now=NOW, options=options)
     texts, scores, distinct, in_force = read_counts(trained)
     assert texts == scores == distinct == receipt.rows_owed == receipt.rows_scored
     assert in_force == count_comments(trained)
     assert told[-1] == (texts, texts)
     assert len(told) > 1
-    again = score_owed(trained, "spam", run_id="score-spam-2", now=NOW, options=INLINE)
+    again = score(trained, "score-spam-2")
     assert (again.rows_owed, again.run_id) == (0, None)
     assert list(trained.staging.glob("*")) == []
 
@@ -96,8 +92,8 @@ def test_lineage_and_probabilities_stand_in_every_row(trained: Lake) -> None:
 def test_partitions_and_processes_do_not_change_a_score(trained: Lake, tmp_path: Path) -> None:
     other = Lake(tmp_path / "other")
     shutil.copytree(trained.home, other.home)
-    score_owed(trained, "spam", run_id="score-spam-1", now=NOW, options=ScoreOptions(100_000, workers=1))
-    score_owed(other, "spam", run_id="score-spam-1", now=NOW, options=ScoreOptions(700, workers=2))
+    for lake, options in ((trained, ScoreOptions(100_000, LocalEngine(1))), (other, ScoreOptions(700, LocalEngine(2)))):
+        score_owed(lake, ScoreRequest("spam"), run_id="score-spam-1", now=NOW, options=options)
     digests = []
     for lake in (trained, other):
         with read_lake(lake) as connection:
@@ -109,20 +105,22 @@ def test_partitions_and_processes_do_not_change_a_score(trained: Lake, tmp_path:
 def test_a_run_killed_between_partitions_is_taken_up_and_finished(trained: Lake) -> None:
     program = (
         "import sys; from datetime import datetime; from pathlib import Path;"
-        "from feature_repo.lake import Lake; from scoring.score import ScoreOptions, score_owed;"
-        "score_owed(Lake(Path(sys.argv[1])), 'spam', run_id='score-spam-killed', "
-        "now=datetime.fromisoformat(sys.argv[2]), options=ScoreOptions(partition_rows=100, workers=1))"
+        "from feature_repo.lake import Lake; from scoring.engine import LocalEngine;"
+        "from scoring.owed import ScoreRequest; from scoring.score import ScoreOptions, score_owed;"
+        "score_owed(Lake(Path(sys.argv[1])), ScoreRequest('spam'), run_id='score-spam-killed', "
+        "now=datetime.fromisoformat(sys.argv[2]), options=ScoreOptions(100, LocalEngine(1)))"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(trained.home), NOW.isoformat()], cwd=ROOT)
     staging = trained.staging / "score-spam-killed"
     deadline = time.monotonic() + 120
-    while len(list(staging.glob("*.parquet"))) < 2:
+    while len(list(staging.glob("0*.json"))) < 2:
         assert process.poll() is None, "it finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    finished = {file.name: file.stat().st_mtime_ns for file in staging.glob("*.parquet")}
+    done = [file.stem for file in staging.glob("0*.json")]
+    finished = {file.name: file.stat().st_mtime_ns for stem in done for file in staging.glob(f"{stem}-*.parquet")}
     assert read_counts(trained)[1:] == (0, 0, 0)
 
     receipt = score(trained, "score-spam-next")
@@ -139,7 +137,7 @@ def test_a_second_start_leaves_and_names_the_first(trained: Lake) -> None:
     try:
         with write_lake(trained, purpose="test") as connection:
             run_transaction(connection, lambda c: take_lease(c, "spam/production", run_id="first", now=NOW))
-            connection.execute("update ops.leases set process_id = ?", [sleeper.pid])
+            connection.execute("update ops.leases set process_id = ?, process_started_at = null", [sleeper.pid])
         with pytest.raises(
             Unavailable, match=rf"spam/production is being worked on by run first, process {sleeper.pid}"
         ):

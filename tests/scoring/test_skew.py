@@ -10,6 +10,8 @@ import pytest
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.online import fill_online
+from scoring.engine import LocalEngine
+from scoring.owed import ScoreRequest
 from scoring.score import ScoreOptions, score_owed
 from scoring.skew import SkewReceipt, check_skew
 
@@ -24,7 +26,8 @@ def scored_home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) ->
     home = tmp_path_factory.mktemp("scored") / "home"
     shutil.copytree(trained_home, home)
     fill_online(Lake(home), run_id="online", now=NOW)
-    score_owed(Lake(home), "sentiment", run_id="score-sentiment-1", now=NOW, options=ScoreOptions(1_000, workers=1))
+    options = ScoreOptions(1_000, LocalEngine(1))
+    score_owed(Lake(home), ScoreRequest("sentiment"), run_id="score-sentiment-1", now=NOW, options=options)
     return home
 
 
