@@ -149,7 +149,9 @@ def _read_lines(text: str) -> Iterator[tuple[str, str]]:
 def _read_csv(text: str) -> Iterator[tuple[str, str]]:
     """The records of a CSV text, as they are and as JSON; from where it is broken, its lines."""
     lines = list(io.StringIO(text, newline=""))
-    begin, reader = 0, csv.reader(iter(lines))
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # process-wide, and whoever set it before
+    # Strict: a quote that nobody closes would make one record of all that follows it.
+    begin, reader = 0, csv.reader(iter(lines), strict=True)
     try:
         for record in reader:
             yield "".join(lines[begin : reader.line_num]), json.dumps(record, ensure_ascii=False)

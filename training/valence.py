@@ -88,37 +88,72 @@ def measure_valence(tokens: pa.ChunkedArray, lexicon: Lexicon, dimension: int) -
     >>> measure_valence(pa.chunked_array([[good, not_good, None]]), lexicon, 10)[:, :2].round(2).tolist()
     [[3.0, 0.0], [0.0, 2.22], [0.0, 0.0]]
     """
-    ids = pc.list_flatten(tokens).to_numpy().astype(np.int64)
+    ids = pc.list_flatten(tokens).to_numpy()
     lengths = pc.fill_null(pc.list_value_length(tokens), 0).to_numpy().astype(np.int64)
-    words = (lengths + 1) // 2
-    comments = np.repeat(np.arange(len(lengths)), lengths)
-    places = np.arange(len(ids)) - (np.cumsum(lengths) - lengths)[comments]
-    is_word = places < words[comments]
-    owners, places_in_text = comments[is_word], places[is_word]
-
-    valences = _look_up(lexicon.words, dimension)[ids[is_word]]
+    ends, words = np.cumsum(lengths), (lengths + 1) // 2
+    tables = _build_tables(lexicon, dimension)
+    # Few tokens are in a lexicon: all that follows looks at these alone.
+    known = np.flatnonzero(tables.is_known[ids])
+    owners = np.searchsorted(ends, known, side="right")
+    places = known - (ends - lengths)[owners]
+    is_word = places < words[owners]
+    spoken, pairs = known[is_word], known[~is_word]
     # The pair of a word and the next one counts where the first of them stands.
-    pairs = ~is_word
-    first = (np.cumsum(words) - words)[comments[pairs]] + places[pairs] - words[comments[pairs]]
-    valences[first] += _look_up(lexicon.pairs, dimension)[ids[pairs]]
-    is_negation = _look_up(dict.fromkeys(lexicon.negations, 1.0), dimension)[ids[is_word]] > 0
-    valences[_find_negated(is_negation, places_in_text)] *= _TURN
+    first = pairs - words[owners[~is_word]]
+    positions = np.sort(np.concatenate([spoken, first]))
+    positions = positions[np.diff(positions, prepend=-1) > 0]
+    valences = np.zeros(len(positions))
+    valences[np.searchsorted(positions, spoken)] = tables.words[ids[spoken]]
+    valences[np.searchsorted(positions, first)] += tables.pairs[ids[pairs]]
+    negations = spoken[tables.is_negation[ids[spoken]]]
+    owners = np.searchsorted(ends, positions, side="right")
+    valences[_find_negated(positions, negations, (ends - lengths)[owners])] *= _TURN
+    is_negation = np.zeros(len(positions), np.bool_)
+    is_negation[np.searchsorted(positions, negations)] = True
     return _sum_up(valences, is_negation, owners, words)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tables:
+    """A lexicon as arrays by token id; ids outside the dimension, which no token has, are left out."""
+
+    words: "Floats"
+    pairs: "Floats"
+    is_negation: NDArray[np.bool_]
+    is_known: NDArray[np.bool_]
+
+
+_tables: Final[dict[tuple[int, int], tuple[Lexicon, _Tables]]] = {}
+
+
+def _build_tables(lexicon: Lexicon, dimension: int) -> _Tables:
+    """The arrays of a lexicon; those of the last one are kept, as long as that is in use."""
+    kept = _tables.get((id(lexicon), dimension))
+    if kept is not None and kept[0] is lexicon:
+        return kept[1]
+    words, pairs = _look_up(lexicon.words, dimension), _look_up(lexicon.pairs, dimension)
+    is_negation = _look_up(dict.fromkeys(lexicon.negations, 1.0), dimension) > 0
+    built = _Tables(words, pairs, is_negation, (words != 0) | (pairs != 0) | is_negation)
+    _tables.clear()
+    _tables[id(lexicon), dimension] = (lexicon, built)
+    return built
+
+
 def _look_up(valences: Mapping[int, float], dimension: int) -> "Floats":
-    """The valences as an array by id; ids outside the dimension, which no token has, are left out."""
     table = np.zeros(dimension)
     inside = {token: valence for token, valence in valences.items() if token < dimension}
     table[list(inside.keys())] = list(inside.values())
     return table
 
 
-def _find_negated(is_negation: NDArray[np.bool_], places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    is_negated = np.zeros_like(is_negation)
-    for distance in range(1, min(_REACH, max(len(places) - 1, 0)) + 1):
-        is_negated[distance:] |= is_negation[:-distance] & (places[distance:] >= distance)
-    return is_negated
+def _find_negated(
+    positions: NDArray[np.int64], negations: NDArray[np.int64], starts: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which positions stand within reach after a negation of the same text, which begins at `starts`."""
+    last = np.searchsorted(negations, positions) - 1  # the last negation before
+    nearest = np.append(negations, -1)[last] if len(negations) else np.full(len(positions), -1)
+    is_there: NDArray[np.bool_] = (last >= 0) & (nearest >= starts) & (positions - nearest <= _REACH)
+    return is_there
 
 
 def _sum_up(

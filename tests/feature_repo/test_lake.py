@@ -96,7 +96,8 @@ def test_registered_files_and_rows_are_committed_as_one(lake: Lake) -> None:
     with write_lake(lake, purpose="test") as connection:
         connection.execute(
             f"copy (select 'a' as name, 'r' as run_id, 'h' as host, 1::bigint as process_id, "
-            f"now() as acquired_at, now() as expires_at) to '{file}' (format parquet)"
+            "now() as acquired_at, now() as expires_at, null::timestamptz as process_started_at) "
+            f"to '{file}' (format parquet)"
         )
         with pytest.raises(BadData, match="stop"):
             run_transaction(connection, lambda connection: work(connection, fails=True))

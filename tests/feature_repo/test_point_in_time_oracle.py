@@ -123,12 +123,14 @@ def test_a_single_event_is_found_without_sorting_through_time(
 ) -> None:
     events = {row.k: row.event for row in rows if row.event is not None}
     rows = [replace(row, event=events.get(row.k), created=None) for row in rows]
-    rows += rows[:2]  # a batch that came twice
+    rows = list({(row.k, row.version): row for row in rows}.values())
     history = build_history(keys={"k": "a"}, features={"x": "x"})
     single = replace(history, is_single_event=True)
     connection = open_rows(rows, asks)
     plain = connection.execute(build_lookup(SPINE, [history], data_version=data_version)).fetchall()
     assert connection.execute(build_lookup(SPINE, [single], data_version=data_version)).fetchall() == plain
+    twice = open_rows([*rows, *rows], asks)  # a batch that came twice
+    assert len(twice.execute(build_lookup(SPINE, [single])).fetchall()) == len(asks)
 
 
 def check_that_later_rows_are_not_seen(lookup: str) -> None:

@@ -75,14 +75,14 @@ def materialize(lake: Lake, cycle: int) -> None:
 
 def score(lake: Lake, cycle: int) -> None:
     now = START + timedelta(hours=cycle)
-    options = ScoreOptions(10, LocalEngine(1))
+    options = ScoreOptions(10, LocalEngine(1), disk_reserve_mib=0)
     score_owed(lake, ScoreRequest("spam"), run_id=name("score-spam"), now=now, options=options)
 
 
 def score_beside(lake: Lake, cycle: int) -> None:
     """The same with processes of its own, of which one may die."""
     now = START + timedelta(hours=cycle)
-    options = ScoreOptions(10, LocalEngine(2))
+    options = ScoreOptions(10, LocalEngine(2), disk_reserve_mib=0)
     score_owed(lake, ScoreRequest("spam"), run_id=name("score-spam"), now=now, options=options)
 
 
@@ -269,6 +269,48 @@ FAULTS: dict[str, Callable[[Trial, str, int], int]] = {
 }
 
 
+PARTIAL = """
+select count(*)
+from (select run_id, count(*) as rows from scores.spam group by run_id) as scored
+left join ops.runs as runs on scored.run_id = runs.run_id
+where runs.rows_out is distinct from scored.rows
+"""
+
+
+def read_on(lake: Lake, number: int) -> None:
+    """Query until the trial is over: errors, runs that were seen in part, and seconds of each query."""
+    found: dict[str, Any] = {"errors": [], "partial": 0, "seconds": []}
+    while not (lake.home / "over").exists():
+        started = time.perf_counter()
+        try:
+            with read_lake(lake) as connection:
+                found["partial"] += connection.execute(PARTIAL).fetchall()[0][0]
+        except Exception as error:  # noqa: BLE001 - whatever a reader meets is what is looked for
+            found["errors"].append(f"{type(error).__name__}: {error}")
+        found["seconds"].append(time.perf_counter() - started)
+        time.sleep(1)
+    (lake.home / f"reader-{number}.json").write_text(json.dumps(found))
+
+
+def start_readers(lake: Lake, count: int) -> list[int]:
+    return [fork(lambda number=number: read_on(lake, number)) for number in range(count)]  # type: ignore[misc]
+
+
+def end_readers(lake: Lake, readers: list[int]) -> dict[str, Any]:
+    (lake.home / "over").touch()
+    for reader in readers:
+        os.waitpid(reader, 0)
+    found = [json.loads((lake.home / f"reader-{number}.json").read_text()) for number in range(len(readers))]
+    seconds = sorted(one for reader in found for one in reader["seconds"]) or [0.0]
+    return {
+        "queries": len(seconds),
+        "errors": [error for reader in found for error in reader["errors"]],
+        "runs seen in part": sum(reader["partial"] for reader in found),
+        "median seconds": round(seconds[len(seconds) // 2], 3),
+        "99 % seconds": round(seconds[int(len(seconds) * 0.99)], 3),
+    }
+
+
 def ask(lake: Lake, cycle: int) -> list[str]:
     """What is wrong with the lake now, counted in a process of its own."""
     file = lake.home / "found.json"
@@ -351,6 +393,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("home", type=Path)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--readers", type=int, default=0, help="processes that query all the time")
     for fault in FAULTS:
         parser.add_argument(f"--{fault}", type=int, default=0, help=f"cycles with the fault {fault}")
     arguments = parser.parse_args()
@@ -359,11 +402,14 @@ def main() -> None:
     trial.chance.shuffle(faults)
     for step in ("materialize", "score"):  # what the lake owes from before
         trial.run(step, 0)
+    readers = start_readers(trial.lake, arguments.readers)
     for number, fault in enumerate(faults):
         trial.cycle(number, fault)
-    found = trial.findings
-    sys.stdout.write(json.dumps({"faults": found.faults, "hits": found.hits, "wrong": found.wrong}, indent=1) + "\n")
-    sys.exit(bool(found.wrong))
+    read, found = end_readers(trial.lake, readers), trial.findings
+    wrong = [*found.wrong, *read["errors"]]
+    told = {"faults": found.faults, "hits": found.hits, "readers": read, "wrong": wrong}
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    sys.exit(bool(wrong or read["runs seen in part"]))
 
 
 if __name__ == "__main__":

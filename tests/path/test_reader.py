@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from feature_repo.lake import Lake, read_lake
+from scoring.engine import LocalEngine
+from scoring.owed import ScoreRequest
 from scoring.score import ScoreOptions, score_owed
 
 if TYPE_CHECKING:
@@ -44,10 +46,10 @@ def test_a_reader_never_errs_and_never_sees_half_a_run(trained_home: Path, tmp_p
     try:
         receipt = score_owed(
             lake,
-            "sentiment",
+            ScoreRequest("sentiment"),
             run_id="score-sentiment-watched",
             now=datetime.now(UTC),
-            options=ScoreOptions(partition_rows=300, workers=1),
+            options=ScoreOptions(300, LocalEngine(1)),
         )
     finally:
         done.set()

@@ -13,6 +13,8 @@ from feature_repo.lake import Lake, read_lake
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
 from flows.stage import prepare_lake
+from scoring.engine import LocalEngine
+from scoring.owed import ScoreRequest
 from scoring.score import ScoreOptions, score_owed
 from training import specs
 from training.spec import list_specs, read_spec
@@ -95,7 +97,8 @@ def test_a_third_model_takes_four_steps(lake: Lake, tmp_path: Path, monkeypatch:
     # 4. `scorelake train question`, `scorelake score question`.
     trained = train_model(lake, read_spec("question"), run_id="train-question", now=NOW, data_version=version)
     assert trained.verdict.is_promoted, trained.verdict.sentences
-    scored = score_owed(lake, "question", run_id="score-question", now=NOW, options=ScoreOptions(workers=1))
+    options = ScoreOptions(engine=LocalEngine(1))
+    scored = score_owed(lake, ScoreRequest("question"), run_id="score-question-1", now=NOW, options=options)
     assert scored.rows_scored == scored.rows_owed > count / 2
     with read_lake(lake) as connection:
         share = connection.execute(
