@@ -136,7 +136,7 @@ class Trial:
             self.findings.wrong.append(f"cycle {cycle}: {step} ended with status {status}")
 
     def cycle(self, number: int, fault: str) -> None:
-        """One cycle with a fault in one of its steps, then the same steps to their end, then the count."""
+        """One cycle with a fault in one of its steps, then that and all later steps to their end, then the count."""
         steps = list(STEPS) if number % 5 == 4 else [step for step in STEPS if step != "maintain"]
         victim = self.chance.choice(["score"] if fault in {"worker", "double"} else steps)
         for step in steps:
@@ -145,7 +145,7 @@ class Trial:
                 self.findings.hits[fault] += FAULTS[fault](self, step, number)
                 break
             self.run(step, number)
-        for step in steps:
+        for step in steps[steps.index(victim) :]:
             self.run(step, number)
         self.findings.wrong += [f"cycle {number} ({fault} during {victim}): {one}" for one in ask(self.lake, number)]
 
