@@ -125,17 +125,28 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
 def run_transaction(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     """Run `work` in one transaction: all of it is committed, or nothing.
 
-    A commit that fails on a busy catalog is tried again; `work` must therefore be safe to repeat.
+    A commit that fails on a busy catalog is tried again; `work` must therefore be safe to repeat. Raises `Unavailable`
+    if it stays busy.
     """
-    for attempt in stamina.retry_context(on=duckdb.TransactionException, attempts=5, timeout=30):
-        with attempt:
-            connection.execute("begin transaction")
-            try:
-                result = work(connection)
-                connection.execute("commit")
-            except BaseException:
-                _roll_back(connection)
-                raise
+    try:
+        for attempt in stamina.retry_context(on=duckdb.TransactionException, attempts=5, timeout=30):
+            with attempt:
+                result = _run_once(connection, work)
+    except duckdb.TransactionException as error:
+        if "locked" not in str(error):
+            raise
+        raise Unavailable(f"the lake's catalog is being used by someone else, for too long: {error}") from error
+    return result
+
+
+def _run_once(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    connection.execute("begin transaction")
+    try:
+        result = work(connection)
+        connection.execute("commit")
+    except BaseException:
+        _roll_back(connection)
+        raise
     return result
 
 

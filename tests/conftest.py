@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from filelock import FileLock
 
 from feature_repo.contracts import TABLES
 from feature_repo.features.materialize import materialize_features
-from feature_repo.lake import Lake, run_transaction, write_lake
+from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
+from feature_repo.ledger import read_materialized_version
 from feature_repo.migration import migrate_tables
 from feature_repo.retrieval import apply_definitions
 from feature_repo.sources.ingest import IngestRequest, ingest_files
@@ -22,6 +23,10 @@ from feature_repo.sources.mapping import read_mapping
 from feature_repo.tables.scores import build_score_tables
 from flows.sample import Sample, write_sample
 from flows.server import serve_api
+from scoring.engine import LocalEngine
+from scoring.owed import ScoreRequest
+from scoring.score import ScoreOptions, score_owed
+from training.promote import promote_version
 from training.spec import list_specs, read_spec
 from training.train import train_model
 
@@ -116,6 +121,20 @@ def build_trained_home(home: Path) -> Path:
         spec = read_spec(name)
         trained = train_model(lake, spec, run_id=f"train-{name}", now=now, data_version=receipt.owed.upto)
         assert trained.verdict.is_promoted, trained.verdict
+    return home
+
+
+@pytest.fixture(scope="session")
+def two_versions(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained lake, all of it scored by version 1 of spam, the champion; version 2 is there as well."""
+    home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("versions") / "home"))
+    lake, now = Lake(home), datetime(2026, 10, 1, tzinfo=UTC)
+    with read_lake(lake) as connection:
+        upto = read_materialized_version(connection)
+    train_model(lake, read_spec("spam"), run_id="train-2", now=now, data_version=upto, candidate={"C": 0.05})
+    promote_version(lake, "spam", "1", run_id="by-hand", now=now, overruling="the tests begin with it")
+    options = ScoreOptions(1_000, LocalEngine(1))
+    score_owed(lake, ScoreRequest("spam"), run_id="score-spam-1", now=now, options=options)
     return home
 
 

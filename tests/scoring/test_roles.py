@@ -13,7 +13,6 @@ import pytest
 from feature_repo.errors import BadData, Refused, Unavailable
 from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
-from feature_repo.ledger import read_materialized_version
 from scoring.engine import LocalEngine
 from scoring.lease import take_lease
 from scoring.owed import Role, ScoreRequest, read_owed
@@ -23,27 +22,12 @@ from training.canary import start_canary, withdraw_canary
 from training.promote import promote_version
 from training.promotions import read_assignment
 from training.registry import resolve
-from training.spec import read_spec
-from training.train import train_model
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 SPAM = ScoreRequest("spam")
 
 pytestmark = pytest.mark.path
-
-
-@pytest.fixture(scope="module")
-def two_versions(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained lake, all of it scored by version 1, which is champion; version 2 is there as well."""
-    home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("versions") / "home"))
-    lake = Lake(home)
-    with read_lake(lake) as connection:
-        upto = read_materialized_version(connection)
-    train_model(lake, read_spec("spam"), run_id="train-2", now=NOW, data_version=upto, candidate={"C": 0.05})
-    promote_version(lake, "spam", "1", run_id="by-hand", now=NOW, overruling="the tests begin with it")
-    score(lake, SPAM, "score-spam-1")
-    return home
 
 
 @pytest.fixture
