@@ -13,6 +13,7 @@ from flows.progress import report_progress
 from flows.stage import prepare_lake, run_step, tell
 from flows.terminal import EngineName
 from scoring.dask_engine import DaskEngine
+from scoring.economics import size_partitions
 from scoring.engine import LocalEngine
 from scoring.owed import ScoreRequest
 from scoring.published import publish_file
@@ -116,4 +117,5 @@ def build_options(settings: "Settings", workers: int | None, engine: EngineName 
     chosen: Engine = LocalEngine(count)
     if (engine or settings.engine) == "dask":
         chosen = DaskEngine(settings.dask_scheduler, count)
-    return ScoreOptions(settings.partition_rows, chosen, settings.unscored_share_limit, settings.disk_reserve_mib)
+    rows = settings.partition_rows or size_partitions(count)
+    return ScoreOptions(rows, chosen, settings.unscored_share_limit, settings.disk_reserve_mib)

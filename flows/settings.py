@@ -30,7 +30,9 @@ class Settings(BaseSettings):
     bad_row_share_limit: float = Field(0.2, ge=0, le=1, description="Share of bad rows above which a batch is refused.")
     lock_wait_seconds: float = Field(60, ge=0, description="How long a writer waits for the one before.")
     memory_limit: str | None = Field(None, description="DuckDB's memory limit per connection, such as 4GB.")
-    partition_rows: int = Field(200_000, ge=1, description="Rows per scoring partition.")
+    partition_rows: int | None = Field(
+        None, ge=1, description="Rows per scoring partition; as many as memory allows, up to 200000, if not set."
+    )
     workers: int = Field(2, ge=1, description="Local scoring processes.")
     engine: Literal["local", "dask"] = Field("local", description="Who runs partitions: local processes, or Dask.")
     dask_scheduler: str | None = Field(

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Final
 
+import psutil
+
 from feature_repo.errors import Refused
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 _BYTES_PER_ROW: Final = 200.0
 _ROWS_PER_SECOND: Final = 20_000.0
 _MIB: Final = 1 << 20
+# What a row of a partition takes of a worker's memory while it is looked up and joined, at 60 tokens: rounded up.
+_MEMORY_PER_ROW: Final = 6_000
+_FEWEST_ROWS, _MOST_ROWS = 10_000, 200_000
 _LAST_RUNS: Final = Path(__file__).with_name("last_runs.sql").read_text(encoding="utf-8")
 
 
@@ -65,6 +70,15 @@ class StageMeter:
             "bytes_written": sum(receipt.bytes_written for receipt in receipts),
             "peak_memory_mib": max((receipt.peak_memory_mib for receipt in receipts), default=0.0),
         }
+
+
+def size_partitions(workers: int) -> int:
+    """Rows per partition with which so many workers of this machine use no more than half of the memory that is free.
+
+    Between 10,000, below which starting costs more than scoring, and 200,000, above which it is no faster.
+    """
+    share = psutil.virtual_memory().available // 2 // workers
+    return min(_MOST_ROWS, max(_FEWEST_ROWS, share // _MEMORY_PER_ROW))
 
 
 def estimate_cost(connection: "duckdb.DuckDBPyConnection", model: str, rows: int) -> Cost:

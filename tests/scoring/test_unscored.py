@@ -12,7 +12,7 @@ import pytest
 from feature_repo.errors import Refused
 from feature_repo.lake import Lake, read_lake, write_lake
 from flows.owed import build_report
-from scoring.economics import Cost, check_budget
+from scoring.economics import Cost, check_budget, size_partitions
 from scoring.engine import LocalEngine
 from scoring.owed import ScoreRequest, read_owed
 from scoring.predict import Model, score_rows
@@ -115,6 +115,13 @@ def test_a_run_that_would_fill_the_disk_is_refused_before_it_begins(poisoned: La
         score_owed(poisoned, SPAM, run_id="score-spam-1", now=NOW, options=huge)
     assert list(poisoned.staging.glob("*")) == []
     assert read(poisoned, "select count(*) from ops.leases") == [(0,)]
+
+
+def test_partitions_shrink_with_the_memory_that_each_worker_has() -> None:
+    sizes = [size_partitions(workers) for workers in (1, 100, 100_000)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] <= 200_000
+    assert sizes[-1] == 10_000
 
 
 def test_a_budget_counts_what_is_staged_and_what_is_written_again(lake: Lake) -> None:
