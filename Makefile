@@ -34,10 +34,11 @@ tables: setup  ## write docs/tables.md from the declarations
 demo: setup  ## the whole road on generated comments, into .scorelake
 	$(RUN) scorelake demo
 
-bench: setup  ## measure how fast commands answer, and features beside Feast's own store
+bench: setup  ## measure commands, features beside Feast's own store, scoring beside the usual way
 	$(RUN) python -m tests.benchmarks.commands
 	$(RUN) python -m tests.benchmarks.retrieval
 	$(RUN) python -m tests.benchmarks.materialize
+	$(RUN) python -m tests.benchmarks.scoring
 
 clean:  ## remove what setup and the tools made; the lake stays
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,10 +4,12 @@ It records what happened; what a run does is up to the module that does it.
 """
 
 import json
+import re
 import resource
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.lake import quote_name
@@ -96,6 +98,12 @@ def read_watermark(connection: "duckdb.DuckDBPyConnection", model: str, role: st
 
 def read_peak_memory_mib() -> float:
     """Greatest resident memory this process has had, in MiB."""
+    # Linux begins ru_maxrss with that of the process that started this one; the status file tells this one's own.
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        if found:
+            return int(found[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -9,35 +9,36 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock, Timeout
 
 from feature_repo.lake import Lake
 
-_OWNER: Final = "owner.lock"  # locked by the run while it lives: the system gives it back when the run dies
-
 
 @contextmanager
 def open_staging(lake: Lake, run_id: str) -> Iterator[Path]:
     """A folder of the run's own on the lake's filesystem, removed at the end; those of dead runs go, too."""
-    folder = lake.staging / run_id
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with FileLock(folder / _OWNER):
-        _delete_dead(lake.staging)
+    folder, owners = lake.staging / run_id, lake.home / "staging.locks"
+    owners.mkdir(parents=True, exist_ok=True)
+    # Locked by the run while it lives: the system gives it back when the run dies, whatever it has done by then.
+    with FileLock(owners / f"{run_id}.lock"):
+        _delete_dead(lake.staging, owners)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            (owners / f"{run_id}.lock").unlink(missing_ok=True)
 
 
-def _delete_dead(staging: Path) -> None:
-    for owner in staging.glob(f"*/{_OWNER}"):
+def _delete_dead(staging: Path, owners: Path) -> None:
+    for owner in owners.glob("*.lock"):
         try:
             with FileLock(owner, timeout=0):
-                shutil.rmtree(owner.parent, ignore_errors=True)
-        except (Timeout, FileNotFoundError):  # at work, or just gone
+                shutil.rmtree(staging / owner.stem, ignore_errors=True)
+                owner.unlink(missing_ok=True)
+        except Timeout:  # at work
             continue
 
 

@@ -1,6 +1,8 @@
 """One SELECT on the lake, for people and scripts: read-only, locked, rows as a table or in a file."""
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -62,16 +64,22 @@ def _read_report(cursor: duckdb.DuckDBPyConnection) -> Report:
 
 
 def write_rows(rows: "pa.Table", format_: Format, output: Path | None) -> None:
-    """Write rows to a file, at once or not at all, or to the terminal if None; a table in a file is CSV."""
-    target = output or Path("/dev/stdout")
-    is_special = target.exists() and not target.is_file()  # a pipe or a device has no draft
-    draft = target if is_special else target.with_name(f".{target.name}.draft")
+    """Write rows to a file, at once or not at all, or to standard output if None; a table in a file is CSV."""
+    if output is None:
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / "rows"
+            _copy_rows(rows, format_, draft)
+            with draft.open(encoding="utf-8", newline="") as written:
+                shutil.copyfileobj(written, sys.stdout)
+        return
+    is_special = output.exists() and not output.is_file()  # a pipe or a device has no draft
+    draft = output if is_special else output.with_name(f".{output.name}.draft")
     try:
         _copy_rows(rows, format_, draft)
         if not is_special:
-            draft.replace(target)
+            draft.replace(output)
     except duckdb.IOException as error:
-        raise BadData(f"cannot write {target}: {error}") from None
+        raise BadData(f"cannot write {output}: {error}") from None
     finally:
         if not is_special:
             draft.unlink(missing_ok=True)
@@ -85,4 +93,3 @@ def _copy_rows(rows: "pa.Table", format_: Format, target: Path) -> None:
         duckdb.execute("copy (from relation) to $1 (format json, array true)", [str(target)])
     else:
         relation.write_csv(str(target), header=True)
-    sys.stdout.flush()

@@ -73,15 +73,18 @@ def retrieve(store: Any, spine: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+def damp(numbers: pd.DataFrame) -> pd.DataFrame:
+    return np.log1p(numbers.fillna(0.0))  # type: ignore[no-any-return]  # a frame of the same shape
+
+
 def build_usual() -> Any:
     from sklearn.compose import ColumnTransformer  # noqa: PLC0415
     from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415
 
-    numbers = make_pipeline(SimpleImputer(strategy="constant", fill_value=0.0), FunctionTransformer(np.log1p))
+    numbers = FunctionTransformer(damp)
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     columns = ColumnTransformer([("words", words, "text"), ("numbers", numbers, NUMBERS)])
     return make_pipeline(columns, LogisticRegression(C=3, max_iter=1_000, class_weight="balanced"))

@@ -1,13 +1,15 @@
 """What dead runs left goes; what a run may still need stays."""
 
+import multiprocessing
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from feature_repo.lake import Lake
-from feature_repo.leftovers import delete_leftovers
+from feature_repo.leftovers import delete_leftovers, open_staging
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HORIZON = NOW - timedelta(days=7)
@@ -53,3 +55,19 @@ def test_spilled_rows_of_dead_processes_go(lake: Lake) -> None:
     leave(lake.spill / "duckdb_temp_storage-1.tmp", days=1)
     assert delete_leftovers(lake, before=HORIZON) == 1
     assert [path.name for path in lake.spill.iterdir()] == ["duckdb_temp_storage-1.tmp"]
+
+
+def die_while_staging(home: Path) -> None:
+    with open_staging(Lake(home), "dead") as folder:
+        (folder / "rows.parquet").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_run_has_staged_goes_with_the_next_and_that_of_a_live_one_stays(lake: Lake) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=die_while_staging, args=(lake.home,))
+    process.start()
+    process.join(60)
+    assert [entry.name for entry in lake.staging.iterdir()] == ["dead"]
+    with open_staging(lake, "first"), open_staging(lake, "second"):
+        assert sorted(entry.name for entry in lake.staging.iterdir()) == ["first", "second"]
+    assert list(lake.staging.iterdir()) == list((lake.home / "staging.locks").iterdir()) == []

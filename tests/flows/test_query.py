@@ -1,7 +1,10 @@
 """Statements that people write: one SELECT is answered, everything else is refused and changes nothing."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -287,3 +290,14 @@ def test_time_travel_shows_the_table_as_it_was(filled: Lake, tmp_path: Path) -> 
     assert read_rows(lake, past).to_pylist() == [{"name": "a"}]
     with pytest.raises(BadData, match="No snapshot found at timestamp"):
         read_rows(lake, "select name from ops.leases at (timestamp => timestamptz '2000-01-01 00:00:00+00')")
+
+
+@pytest.mark.parametrize(("format_", "written"), [("csv", "name\na\n"), ("json", '[\n\t{"name":"a"}\n]\n')])
+def test_rows_go_where_the_shell_sends_them(filled: Lake, tmp_path: Path, format_: str, written: str) -> None:
+    target, stdout = tmp_path / "rows", Path("/dev/stdout").readlink()
+    command = [sys.executable, "-m", "flows.cli", "sql", "select name from ops.leases", "--format", format_]
+    with target.open("w") as redirected:
+        environment = {**os.environ, "SCORELAKE_HOME": str(filled.home)}
+        subprocess.run(command, stdout=redirected, env=environment, check=True)
+    assert target.read_text() == written
+    assert Path("/dev/stdout").readlink() == stdout
