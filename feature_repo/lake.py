@@ -112,10 +112,10 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
     for folder in (lake.data, lake.staging):
         folder.mkdir(parents=True, exist_ok=True)
     patience = lake.lock_wait_seconds if wait_seconds is None else wait_seconds
-    with hold_lock(lake.lock, purpose, patience) as has_predecessor_died:
+    with hold_lock(lake.lock, purpose, patience) as has_predecessor_failed:
         connection = _connect(lake, read_only=False)
         try:
-            if has_predecessor_died:  # what it wrote and never committed is in nobody's way, and nobody's
+            if has_predecessor_failed:  # what it wrote and never committed is in nobody's way, and nobody's
                 connection.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
             yield connection
         finally:
@@ -251,7 +251,7 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
     """Hold a lock that the operating system frees when its holder dies; who holds it stands beside it.
 
-    Gives whether the holder before died without giving it back.
+    Gives whether the holder before failed or died: its name still stands there.
 
     Raises `Unavailable`, naming the holder, if it is not free within the time.
     """
@@ -262,12 +262,12 @@ def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
         lock.acquire()
     except Timeout:
         raise Unavailable(_describe_holder(holder, wait_seconds)) from None
-    has_predecessor_died = holder.exists()
+    has_predecessor_failed = holder.exists()
     try:
         holder.write_text(json.dumps({"purpose": purpose, "process_id": os.getpid(), "host": socket.gethostname()}))
-        yield has_predecessor_died
-    finally:
+        yield has_predecessor_failed
         holder.unlink(missing_ok=True)
+    finally:
         lock.release()
 
 

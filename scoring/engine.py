@@ -11,7 +11,7 @@ from typing import Protocol
 from feature_repo.errors import Unavailable
 from scoring.plan import ScorePlan
 from scoring.staged import PartitionReceipt
-from scoring.worker import score_partition
+from scoring.worker import get_ready, score_partition
 
 
 class Engine(Protocol):
@@ -36,6 +36,8 @@ class LocalEngine:
             return
         # Spawned, not forked: DuckDB and OpenMP threads do not survive a fork.
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as executor:
+            for _ in range(workers):
+                executor.submit(get_ready)  # while the plan is still being made
             try:
                 yield executor
             except BrokenProcessPool as error:
@@ -46,17 +48,16 @@ class LocalEngine:
 
 
 def run_partitions(
-    plan: ScorePlan, engine: Engine, *, on_progress: Callable[[int], None] = lambda _: None
+    plan: ScorePlan, executor: Executor | None, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> tuple[PartitionReceipt, ...]:
     """Score every partition of the plan; receipts in the order of the partitions.
 
     `on_progress` is told the rows of each partition as it ends.
     """
     receipts = []
-    with engine.open(len(plan.partitions)) as executor:
-        for receipt in _score(plan, executor):
-            on_progress(receipt.rows)
-            receipts.append(receipt)
+    for receipt in _score(plan, executor):
+        on_progress(receipt.rows)
+        receipts.append(receipt)
     return tuple(sorted(receipts, key=lambda receipt: receipt.index))
 
 

@@ -128,12 +128,13 @@ def _score(
     lake: Lake, owed: Owed, found: ScorePlan | None, *, run_id: str, now: datetime, options: ScoreOptions
 ) -> ScoreReceipt:
     meter = StageMeter()
-    with meter.measure("plan"):
-        plan = found or _plan(lake, owed, run_id=run_id, now=now, options=options)
-        clear_staging(lake, plan)
-        save_plan(plan)
-    with meter.measure("score"):
-        receipts = run_partitions(plan, options.engine, on_progress=_count_up(options.on_progress, plan))
+    with options.engine.open(-(-owed.rows // options.partition_rows)) as executor:
+        with meter.measure("plan"):
+            plan = found or _plan(lake, owed, run_id=run_id, now=now, options=options)
+            clear_staging(lake, plan)
+            save_plan(plan)
+        with meter.measure("score"):
+            receipts = run_partitions(plan, executor, on_progress=_count_up(options.on_progress, plan))
     meter.add_workers("score", receipts)
     check_failures(plan, receipts, limit=options.unscored_share_limit)
     with meter.measure("publish"):

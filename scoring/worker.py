@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 ROWS_PER_BATCH: Final = 50_000
 
 
+def get_ready() -> None:
+    """Import what reading a model imports: a process that is started early need not wait for it later."""
+    import skops.io  # noqa: F401, PLC0415 - pulls in all of scikit-learn
+
+
 def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionReceipt:
     """Score one partition into its staged files; a partition that is done already is left as it is.
 
