@@ -73,17 +73,10 @@ def materialize(lake: Lake, cycle: int) -> None:
     materialize_features(lake, run_id=name("materialize"), now=START + timedelta(hours=cycle))
 
 
-def score(lake: Lake, cycle: int) -> None:
-    now = START + timedelta(hours=cycle)
-    options = ScoreOptions(10, LocalEngine(1), disk_reserve_mib=0)
-    score_owed(lake, ScoreRequest("spam"), run_id=name("score-spam"), now=now, options=options)
-
-
-def score_beside(lake: Lake, cycle: int) -> None:
-    """The same with processes of its own, of which one may die."""
-    now = START + timedelta(hours=cycle)
-    options = ScoreOptions(10, LocalEngine(2), disk_reserve_mib=0)
-    score_owed(lake, ScoreRequest("spam"), run_id=name("score-spam"), now=now, options=options)
+def score(lake: Lake, cycle: int, *, partition_rows: int = 10, workers: int = 1) -> None:
+    options = ScoreOptions(partition_rows, LocalEngine(workers), disk_reserve_mib=0)
+    now, run_id = START + timedelta(hours=cycle), name("score-spam")
+    score_owed(lake, ScoreRequest("spam"), run_id=run_id, now=now, options=options)
 
 
 def publish(lake: Lake, _cycle: int) -> None:
@@ -180,7 +173,7 @@ def kill_driver(trial: Trial, step: str, cycle: int) -> int:
 
 def kill_worker(trial: Trial, _step: str, cycle: int) -> int:
     """SIGKILL one of the processes that score; its driver says so and leaves what is finished."""
-    child = fork(lambda: score_beside(trial.lake, cycle))
+    child = fork(lambda: score(trial.lake, cycle, workers=2))
     found = wait_for_workers(child)
     time.sleep(trial.chance.uniform(0, 2))
     for worker in found[:1]:
@@ -400,8 +393,8 @@ def main() -> None:
     trial = Trial(Lake(arguments.home.absolute()), random.Random(arguments.seed))  # noqa: S311 - a seeded trial
     faults = [fault for fault in FAULTS for _ in range(getattr(arguments, fault))]
     trial.chance.shuffle(faults)
-    for step in ("materialize", "score"):  # what the lake owes from before
-        trial.run(step, 0)
+    trial.run("materialize", 0)
+    os.waitpid(fork(lambda: score(trial.lake, 0, partition_rows=5_000)), 0)  # what the lake owes from before
     readers = start_readers(trial.lake, arguments.readers)
     for number, fault in enumerate(faults):
         trial.cycle(number, fault)
