@@ -36,14 +36,17 @@ def score(
     """
     from scoring.owed import ScoreRequest
 
-    if shadow is None and terminal.show_nothing_owed(ScoreRequest(model), dry_run=dry_run, as_json=as_json):
+    request = ScoreRequest(model)
+    if shadow is not None:
+        request = ScoreRequest(model, "shadow", terminal.find_version(model, shadow))
+    if terminal.show_nothing_owed(request, dry_run=dry_run, as_json=as_json):
         return
     with terminal.flow_session(as_json=as_json) as session:
         from flows.owed import build_report
         from flows.score import score as run
 
         session.wait()
-        session.show(run(model, shadow=shadow, workers=workers, engine=engine), build_report)
+        session.show(run(model, shadow=request.version, workers=workers, engine=engine), build_report)
 
 
 def backfill(  # noqa: PLR0917 - options

@@ -112,7 +112,7 @@ def _leave_expired(connection: "duckdb.DuckDBPyConnection", features: pa.Table, 
         if missing := kept.column(column).null_count:
             raise Unavailable(
                 f"{missing} of {len(features)} owed comments have no {column}, though their text is there; run "
-                "`scorelake materialize`, then score"
+                "`scorelake apply` and `scorelake materialize`, then score"
             )
     return kept
 

@@ -36,7 +36,10 @@ def scorelake(home: Path, prefect_environment: dict[str, str]) -> Command:
 
 
 def test_a_challenger_goes_from_shadow_to_canary_and_is_withdrawn(home: Path, scorelake: Command) -> None:
+    foretold = scorelake("score", "spam", "--shadow", "2", "--dry-run")
+    assert (foretold["run_id"], foretold["request"]["role"]) == (None, "shadow")
     shadowed = scorelake("score", "spam", "--shadow", "2")
+    assert shadowed["rows_owed"] == foretold["rows_owed"]
     assert shadowed["rows_scored"] == shadowed["rows_owed"] > 0
     compared = scorelake("compare", "spam", "--version", "2")
     assert compared["overall"]["rows"] == shadowed["rows_scored"]

@@ -1,10 +1,11 @@
 """Faults on purpose: runs are killed, doubled, starved of disk and locked out, and then looked at for what they broke.
 
-`python -m tests.path.faults HOME --kills 20` works on a lake with a trained spam model, and prints what it found as
-JSON. Each cycle ingests comments, materializes, scores, publishes and now and then maintains; a fault hits one of these
-at an instant chosen by the seed. Then the same steps are run to their end and everything is counted.
+`python -m tests.path.faults HOME --kill 20` works on a lake with a trained spam model, say a copy of the demo's, and
+prints what it found as JSON. Each cycle ingests comments, materializes, scores, publishes and now and then maintains; a
+fault hits one of these at an instant chosen by the seed. Then that step and the later ones are run to their end, and
+all is counted.
 
-The driver never opens the lake: each step runs in a process forked from it, which has its libraries already.
+The steps are in `fault_steps`, what is looked at afterwards in `fault_checks`.
 """
 
 import argparse
@@ -15,90 +16,17 @@ import signal
 import sqlite3
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import feast  # noqa: F401 - imported before forking
-import mlflow  # noqa: F401 - the same
 import psutil
-import sklearn.multiclass  # noqa: F401 - the same
-import skops.io  # noqa: F401 - the same
 
-from feature_repo.compaction import compact_tables
-from feature_repo.contracts import list_expiring
-from feature_repo.errors import ScorelakeError
-from feature_repo.features.materialize import materialize_features
-from feature_repo.lake import Lake, read_lake, write_lake
-from feature_repo.sources.ingest import IngestRequest, ingest_files
-from feature_repo.sources.mapping import read_mapping
-from feature_repo.upkeep import purge_deleted
-from scoring.engine import LocalEngine
-from scoring.owed import ScoreRequest
-from scoring.published import publish_file
-from scoring.score import ScoreOptions, score_owed
-
-START = datetime(2026, 10, 1, tzinfo=UTC)
-ROWS = 40
-Step = Callable[[Lake, int], None]
-
-
-def ingest(lake: Lake, cycle: int) -> None:
-    """Bring in the comments of a cycle; every third of them is an edit of one of the cycle before."""
-    file = lake.home / f"cycle-{cycle}.csv"
-    at = (START + timedelta(hours=cycle)).isoformat()
-    lines = ["comment_id,text,published_at,observed_at"]
-    for number in range(ROWS):
-        owner = cycle - 1 if number % 3 == 0 and cycle else cycle
-        lines.append(f"fault-{owner}-{number},look at number {number} of {cycle}!,{at},{at}")
-    file.write_text("\n".join(lines))
-    request = IngestRequest(
-        kind="comments",
-        paths=(file,),
-        mapping=read_mapping(),
-        source="faults",
-        run_id=name("ingest"),
-        now=START + timedelta(hours=cycle),
-        author_key=b"a key for tests",
-    )
-    ingest_files(lake, request)
-
-
-def materialize(lake: Lake, cycle: int) -> None:
-    materialize_features(lake, run_id=name("materialize"), now=START + timedelta(hours=cycle))
-
-
-def score(lake: Lake, cycle: int, *, partition_rows: int = 10, workers: int = 1) -> None:
-    options = ScoreOptions(partition_rows, LocalEngine(workers), disk_reserve_mib=0)
-    now, run_id = START + timedelta(hours=cycle), name("score-spam")
-    score_owed(lake, ScoreRequest("spam"), run_id=run_id, now=now, options=options)
-
-
-def publish(lake: Lake, _cycle: int) -> None:
-    publish_file(lake, run_id=name("publish"))
-
-
-def maintain(lake: Lake, cycle: int) -> None:
-    compact_tables(lake)
-    purge_deleted(lake, list_expiring(), before=datetime.now(UTC) - timedelta(seconds=30))
-
-
-def name(kind: str) -> str:
-    return f"{kind}-{time.time_ns()}-{os.getpid()}"
-
-
-STEPS: dict[str, Step] = {
-    "ingest": ingest,
-    "materialize": materialize,
-    "score": score,
-    "publish": publish,
-    "maintain": maintain,
-}
+from feature_repo.lake import Lake, write_lake
+from tests.path.fault_checks import ask, end_readers, start_readers
+from tests.path.fault_steps import STEPS, fork, score
 
 
 @dataclass
@@ -141,25 +69,6 @@ class Trial:
         for step in steps[steps.index(victim) :]:
             self.run(step, number)
         self.findings.wrong += [f"cycle {number} ({fault} during {victim}): {one}" for one in ask(self.lake, number)]
-
-
-def fork(work: Callable[[], None]) -> int:
-    """Run in a process of its own; an error of ours ends it with its exit code, any other one with 1, told."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        work()
-        code = 0
-    except ScorelakeError as error:
-        code = error.exit_code
-    except BaseException:  # noqa: BLE001 - nothing may leave the fork
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
 
 
 def kill_driver(trial: Trial, step: str, cycle: int) -> int:
@@ -262,125 +171,6 @@ FAULTS: dict[str, Callable[[Trial, str, int], int]] = {
 }
 
 
-PARTIAL = """
-select count(*)
-from (select run_id, count(*) as rows from scores.spam group by run_id) as scored
-left join ops.runs as runs on scored.run_id = runs.run_id
-where runs.rows_out is distinct from scored.rows
-"""
-
-
-def read_on(lake: Lake, number: int) -> None:
-    """Query until the trial is over: errors, runs that were seen in part, and seconds of each query."""
-    found: dict[str, Any] = {"errors": [], "partial": 0, "seconds": []}
-    while not (lake.home / "over").exists():
-        started = time.perf_counter()
-        try:
-            with read_lake(lake) as connection:
-                found["partial"] += connection.execute(PARTIAL).fetchall()[0][0]
-        except Exception as error:  # noqa: BLE001 - whatever a reader meets is what is looked for
-            found["errors"].append(f"{type(error).__name__}: {error}")
-        found["seconds"].append(time.perf_counter() - started)
-        time.sleep(1)
-    (lake.home / f"reader-{number}.json").write_text(json.dumps(found))
-
-
-def start_readers(lake: Lake, count: int) -> list[int]:
-    return [fork(lambda number=number: read_on(lake, number)) for number in range(count)]  # type: ignore[misc]
-
-
-def end_readers(lake: Lake, readers: list[int]) -> dict[str, Any]:
-    (lake.home / "over").touch()
-    for reader in readers:
-        os.waitpid(reader, 0)
-    found = [json.loads((lake.home / f"reader-{number}.json").read_text()) for number in range(len(readers))]
-    seconds = sorted(one for reader in found for one in reader["seconds"]) or [0.0]
-    return {
-        "queries": len(seconds),
-        "errors": [error for reader in found for error in reader["errors"]],
-        "runs seen in part": sum(reader["partial"] for reader in found),
-        "median seconds": round(seconds[len(seconds) // 2], 3),
-        "99 % seconds": round(seconds[int(len(seconds) * 0.99)], 3),
-    }
-
-
-def ask(lake: Lake, cycle: int) -> list[str]:
-    """What is wrong with the lake now, counted in a process of its own."""
-    file = lake.home / "found.json"
-
-    def look() -> None:
-        file.write_text(json.dumps(check(lake, cycle)))
-
-    _, status = os.waitpid(fork(look), 0)
-    if status:
-        return ["it could not be looked at"]
-    found: list[str] = json.loads(file.read_text())
-    return found
-
-
-CHECKS = {
-    "comments lost at the door": ("select {expected} - count(*) from raw.comments where source = 'faults'"),
-    "comments twice in the lake": ("select count(*) - count(distinct (comment_id, text_id)) from raw.comments"),
-    "texts without features": (
-        "select count(*) from raw.comments anti join features.comment_features using (comment_id, text_id)"
-    ),
-    "texts with features twice": (
-        "select count(*) - count(distinct (comment_id, text_id, ingest_seq)) from features.comment_features"
-    ),
-    "comments lost on the way to a score": (
-        "select count(*) from raw.comments anti join scores.spam using (comment_id, text_id)"
-    ),
-    "comments scored twice": (
-        "select count(*) - count(distinct (comment_id, text_id, model_version)) from scores.spam"
-    ),
-    "comments twice in force": "select count(*) - count(distinct comment_id) from scores.spam_current",
-    "comments of which another text is in force": (
-        "select count(*) from (select comment_id, arg_max(text_id, (observed_at, ingest_seq)) as text_id "
-        "from raw.comments group by comment_id) anti join scores.spam_current using (comment_id, text_id)"
-    ),
-    "leases that nobody gave back": "select count(*) from ops.leases",
-}
-
-
-def check(lake: Lake, cycle: int) -> list[str]:
-    """Every count that is not zero, and files that nobody knows."""
-    with read_lake(lake) as connection:
-        counts: dict[str, Any] = {
-            what: connection.execute(sql.format(expected=(cycle + 1) * ROWS)).fetchall()[0][0]
-            for what, sql in CHECKS.items()
-        }
-        tables = connection.execute(
-            "select schema_name, table_name from duckdb_tables() where database_name = 'lake'"
-        ).fetchall()
-        known = {
-            path
-            for schema, table in tables
-            for row in connection.execute(
-                "select data_file, delete_file from ducklake_list_files('lake', ?, schema => ?)", [table, schema]
-            ).fetchall()
-            for path in row
-            if path
-        }
-        names = {Path(path).name for path in known} | {
-            Path(path).name for (path,) in connection.execute(_KEPT).fetchall()
-        }
-    counts["files that nobody knows"] = len({file.name for file in lake.data.rglob("*.parquet")} - names)
-    counts["files left in staging"] = len(list(lake.staging.glob("*")))
-    return [f"{count} {what}" for what, count in counts.items() if count]
-
-
-# Files of older snapshots, and those that wait to be deleted.
-_KEPT = """
-select data.path from (
-    select path, path_is_relative from __ducklake_metadata_lake.ducklake_data_file
-    union all
-    select path, path_is_relative from __ducklake_metadata_lake.ducklake_delete_file
-    union all
-    select path, path_is_relative from __ducklake_metadata_lake.ducklake_files_scheduled_for_deletion
-) as data
-"""
-
-
 def main() -> None:
     """Run the cycles and print what was found; exit code 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -390,6 +180,8 @@ def main() -> None:
     for fault in FAULTS:
         parser.add_argument(f"--{fault}", type=int, default=0, help=f"cycles with the fault {fault}")
     arguments = parser.parse_args()
+    if not (arguments.home / "mlflow").exists():
+        parser.error(f"no lake with a trained model at {arguments.home}; copy the one that `make demo` leaves")
     trial = Trial(Lake(arguments.home.absolute()), random.Random(arguments.seed))  # noqa: S311 - a seeded trial
     faults = [fault for fault in FAULTS for _ in range(getattr(arguments, fault))]
     trial.chance.shuffle(faults)

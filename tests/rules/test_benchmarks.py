@@ -12,4 +12,4 @@ MODULES = sorted(path.stem for path in Path(*benchmarks.__path__).glob("*.py"))
 
 @pytest.mark.parametrize("name", MODULES)
 def test_a_benchmark_can_be_imported(name: str) -> None:
-    import_module(f"{benchmarks.__name__}.{name}")
+    assert import_module(f"{benchmarks.__name__}.{name}").__doc__, "it says what it measures"
