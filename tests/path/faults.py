@@ -58,7 +58,7 @@ class Trial:
 
     def cycle(self, number: int, fault: str) -> None:
         """One cycle with a fault in one of its steps, then that and all later steps to their end, then the count."""
-        steps = list(STEPS) if number % 5 == 4 else [step for step in STEPS if step != "maintain"]
+        steps = list(STEPS) if number % 2 else [step for step in STEPS if step != "maintain"]
         victim = self.chance.choice(["score"] if fault in {"worker", "double"} else steps)
         for step in steps:
             if step == victim:
