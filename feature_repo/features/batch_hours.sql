@@ -1,5 +1,5 @@
 -- From when to when a channel's windows change by texts that came above $above, up to $upto, or were given another
--- channel by a video that did; and by the counts in `recounts`. One row per cause and channel, within $until.
+-- channel by a video that did; also in channels that they were in before; and by the counts in `recounts`. One row per cause and channel, within $until.
 with came as (
     select * from placed_texts where ingest_seq > $above
     union all
@@ -10,7 +10,7 @@ with came as (
 ),
 recounted as (
     select
-        texts.channel_id,
+        list_prepend(texts.channel_id, texts.former_channel_ids) as channel_ids,
         ceil_hour(greatest(texts.published_at, texts.observed_at, recounts.observed_at)) as from_at,
         ceil_hour(texts.published_at + interval 720 hour) as to_at,
         recounts.is_new
@@ -18,19 +18,23 @@ recounted as (
     inner join ($recounted_texts) as texts on recounts.comment_id = texts.comment_id -- many to many
 ),
 changed as (
-    select channel_id, enters_at as from_at, leaves_30d_at as to_at from came
-    union all
-    select former_channel_id, enters_at, leaves_30d_at from came
+    select list_prepend(channel_id, former_channel_ids) as channel_ids, enters_at as from_at, leaves_30d_at as to_at
+    from came
     union all
     select
-        channel_id,
+        channel_ids,
         case when is_new then from_at else $since + interval 1 hour end,
         case when is_new then to_at else $until end
     from recounted
+),
+everywhere as (
+    select
+        unnest(channel_ids) as channel_id,
+        from_at,
+        least(to_at, $until) as to_at
+    from changed
+    where from_at <= least(to_at, $until)
 )
-select
-    channel_id,
-    from_at,
-    least(to_at, $until) as to_at
-from changed
-where channel_id is not null and from_at <= least(to_at, $until)
+select *
+from everywhere
+where channel_id is not null

@@ -7,13 +7,16 @@ select distinct
     channel_id,
     $since + interval 1 hour,
     $until
-from moving_texts
-where
-    $since < $until
-    and channel_id is not null
-    and (
-        greatest(published_at, observed_at) > $since
-        or (published_at > $since - interval 1 day and published_at <= $until - interval 1 day)
-        or (published_at > $since - interval 7 day and published_at <= $until - interval 7 day)
-        or (published_at > $since - interval 30 day and published_at <= $until - interval 30 day)
-    )
+from (
+    select unnest(list_prepend(channel_id, former_channel_ids)) as channel_id
+    from moving_texts
+    where
+        $since < $until
+        and (
+            greatest(published_at, observed_at) > $since
+            or (published_at > $since - interval 1 day and published_at <= $until - interval 1 day)
+            or (published_at > $since - interval 7 day and published_at <= $until - interval 7 day)
+            or (published_at > $since - interval 30 day and published_at <= $until - interval 30 day)
+        )
+)
+where channel_id is not null

@@ -1,7 +1,9 @@
 -- Rows of features.channel_labels of the channels in `labelled_channels`, from what came up to $upto.
 --
 -- A label is on the text that its comment had when it was given. It counts from just after that instant, and until
--- a later label replaces it or another text does: so no text ever meets a label of its own comment.
+-- a later label replaces it or another text does: so no text ever meets a label of its own comment. Where it would have
+-- begun or ended by what was known before, nothing counts any more, and yet there is a row: instants are only ever added,
+-- so that a rebuild has those that increments have left.
 with verdicts as (
     select
         comment_id,
@@ -17,17 +19,23 @@ texts as (
     select
         *,
         min(observed_at) over (partition by comment_id) as first_observed_at,
-        min(resolved_seq) over (partition by comment_id) as first_seq
+        min((observed_at, resolved_seq)) over (partition by comment_id)[2] as first_seq,
+        min(observed_at) over (partition by comment_id order by ingest_seq) = observed_at as was_first
     from resolved_texts
     semi join verdicts on resolved_texts.comment_id = verdicts.comment_id
 ),
--- a channel that a comment was in before its video was known: nothing counts there, and that is news
 everywhere as (
-    select * exclude (former_channel_id), 1 as weight from texts
-    union all by name
-    select * exclude (channel_id) rename (former_channel_id as channel_id), 0 as weight
+    select
+        * exclude (former_channel_ids),
+        1 as weight
     from texts
-    where former_channel_id is not null
+    union all by name
+    -- where the comment was before its video was known
+    select
+        * exclude (channel_id, former_channel_ids),
+        unnest(former_channel_ids) as channel_id,
+        0 as weight
+    from texts
 ),
 given as (
     select
@@ -36,6 +44,7 @@ given as (
         everywhere.observed_at,
         everywhere.resolved_seq,
         everywhere.first_seq,
+        everywhere.was_first,
         verdicts.*,
         greatest(verdicts.labelled_at, everywhere.first_observed_at) as given_at
     from verdicts
@@ -70,6 +79,19 @@ changes as (
     select channel_id, to_at, task, label, -weight, greatest(ingest_seq, retexted_seq)
     from spans
     where from_at < to_at and to_at < timestamptz 'infinity'
+    union all
+    -- where the label began when this was the first text that was known, and ended when it was the second
+    select
+        channel_id,
+        unnest([
+            case when was_first then greatest(labelled_at, observed_at) + interval 1 microsecond end,
+            case when observed_at > given_at then observed_at end
+        ]) as known_at,
+        task,
+        label,
+        0,
+        greatest(ingest_seq, resolved_seq)
+    from given
 ),
 sums as (
     select
@@ -82,6 +104,7 @@ sums as (
         sum(sum(weight) filter (where task = 'spam' and label = 'spam')) over instants as spams,
         max(max(ingest_seq)) over instants as ingest_seq
     from changes
+    where known_at is not null
     group by channel_id, known_at
     window instants as (partition by channel_id order by known_at)
 )

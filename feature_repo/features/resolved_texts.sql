@@ -3,8 +3,12 @@ select
     comments.comment_id,
     comments.text_id,
     coalesce(videos.channel_id, comments.channel_id) as channel_id,
-    -- where the comment was before its video was known
-    case when comments.channel_id <> videos.channel_id then comments.channel_id end as former_channel_id,
+    -- where the comment has been before more was known of its video
+    case
+        when comments.channel_id <> videos.channel_id
+            then list_append(videos.former_channel_ids, comments.channel_id)
+        else videos.former_channel_ids
+    end as former_channel_ids,
     comments.video_id,
     comments.parent_id,
     comments.author_id,

@@ -5,16 +5,23 @@ with silent as (
     from window_hours
     where not is_there
 ),
-silent_texts as (
-    select placed_texts.* exclude (former_channel_id)
+monthly as (
+    select *
     from placed_texts
-    semi join silent on placed_texts.channel_id = silent.channel_id
-    where placed_texts.published_at > $published_from and placed_texts.observed_at <= placed_texts.published_at + interval 30 day
+    where published_at > $published_from and observed_at <= published_at + interval 30 day
+),
+everywhere as (
+    select * exclude (former_channel_ids)
+    from monthly
     union all by name
-    select placed_texts.* exclude (channel_id) rename (former_channel_id as channel_id)
-    from placed_texts
-    semi join silent on placed_texts.former_channel_id = silent.channel_id
-    where placed_texts.published_at > $published_from and placed_texts.observed_at <= placed_texts.published_at + interval 30 day
+    select * exclude (channel_id, former_channel_ids), unnest(former_channel_ids) as channel_id
+    from monthly
+    where len(former_channel_ids) > 0
+),
+silent_texts as (
+    select everywhere.*
+    from everywhere
+    semi join silent on everywhere.channel_id = silent.channel_id
 ),
 silent_batches as (
     select channel_id, enters_at as from_at, leaves_30d_at as to_at, resolved_seq as ingest_seq

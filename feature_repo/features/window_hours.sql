@@ -3,11 +3,30 @@
 --
 -- Whatever counts, counts for a span of hours in a window of so many days: its weights are added where the span
 -- begins and taken off where it ends. Shares are summed in millionths: whole numbers add up to the same in any order.
-with firsts as (
-    -- one row per comment: its first text
-    select *
+-- A comment counts once: by its first text, in its channel. Where another text of it was the first that was known, or
+-- where it was before its video was, nothing counts any more, and yet the hours are written: hours are only ever added,
+-- so that a rebuild has those that increments have left.
+with ordered as (
+    select
+        *,
+        (observed_at, text_id) as place,
+        min(place) over (partition by comment_id) = place as is_first,
+        min(place) over (partition by comment_id order by ingest_seq) = place as was_first
     from window_texts
-    qualify row_number() over (partition by comment_id order by observed_at, text_id) = 1
+),
+-- one row per text and channel
+placed as (
+    select
+        * exclude (former_channel_ids),
+        is_first::bigint as weight
+    from ordered
+    union all by name
+    select
+        * exclude (channel_id, former_channel_ids),
+        unnest(former_channel_ids) as channel_id,
+        0 as weight
+    from ordered
+    where is_concerned
 ),
 text_features as (
     -- one row per concerned comment: the newest version
@@ -17,23 +36,23 @@ text_features as (
         round(features.capital_share * 1e6)::bigint as capital_millionths,
         (features.url_count > 0)::bigint as has_url
     from ($moving_features) as features
-    inner join firsts -- many to one
-        on features.comment_id = firsts.comment_id
-        and features.text_id = firsts.text_id
-    where firsts.is_concerned and features.ingest_seq <= $upto
+    inner join ordered -- many to one
+        on features.comment_id = ordered.comment_id
+        and features.text_id = ordered.text_id
+    where ordered.is_first and ordered.is_concerned and features.ingest_seq <= $upto
     qualify row_number() over (partition by features.comment_id order by features.ingest_seq desc) = 1
 ),
 comments as (
     select
-        firsts.*,
-        -- of others nothing changes in these hours
-        coalesce(text_features.is_reply, 0) as is_reply,
-        coalesce(text_features.capital_millionths, 0) as capital_millionths,
-        coalesce(text_features.has_url, 0) as has_url
-    from firsts
-    left join text_features on firsts.comment_id = text_features.comment_id -- one to at most one
+        placed.*,
+        -- of those not concerned nothing changes in these hours
+        placed.weight * coalesce(text_features.is_reply, 0) as is_reply,
+        placed.weight * coalesce(text_features.capital_millionths, 0) as capital_millionths,
+        placed.weight * coalesce(text_features.has_url, 0) as has_url
+    from placed
+    left join text_features on placed.comment_id = text_features.comment_id -- many to at most one
 ),
--- one row per comment and window
+-- one row per text, channel and window
 windowed as (
     select
         comments.*,
@@ -46,7 +65,7 @@ windowed as (
                 (7, comments.leaves_7d_at),
                 (30, comments.leaves_30d_at)
         ) as windows (days, leaves_at)
-    where comments.channel_id is not null and comments.enters_at < windows.leaves_at
+    where comments.was_first and comments.channel_id is not null and comments.enters_at < windows.leaves_at
 ),
 -- what is left of an author's comments in a window, so that no hour is covered twice
 authored as (
@@ -66,7 +85,7 @@ authored as (
         ) as from_at,
         leaves_at as to_at
     from windowed
-    where author_id is not null
+    where author_id is not null and weight = 1
 ),
 -- one row per observed count: the hours in which it is the last known
 counted as (
@@ -83,9 +102,9 @@ counted as (
             counts.ingest_seq,
             ceil_hour(counts.observed_at) as known_at
         from raw.comment_counts as counts
-        semi join firsts
-            on counts.comment_id = firsts.comment_id
-            and firsts.is_concerned
+        semi join window_texts
+            on counts.comment_id = window_texts.comment_id
+            and window_texts.is_concerned
         where not counts.is_observed_at_imputed and counts.ingest_seq <= $upto and counts.observed_at >= $counts_from
     )
 ),
@@ -96,7 +115,7 @@ liked as (
         greatest(windowed.enters_at, counted.known_at) as from_at,
         least(windowed.leaves_at, counted.replaced_at) as to_at,
         windowed.leaves_at,
-        counted.like_count,
+        windowed.weight * counted.like_count as like_count,
         counted.ingest_seq
     from windowed
     inner join counted on windowed.comment_id = counted.comment_id -- many to many
@@ -107,7 +126,7 @@ spans as (
         days,
         enters_at as from_at,
         leaves_at as to_at,
-        1 as comments,
+        weight as comments,
         0 as authors,
         0 as likes,
         is_reply as replies,
@@ -171,16 +190,12 @@ $pivot
     group by channel_id, range_from, hour_at
     window hours as (partition by channel_id, range_from order by hour_at)
 ),
--- of which batch something comes in, and until when it stays, also in a channel that a comment was in before its
--- video was known: what was said there has changed
+-- of which batch something comes in, and until when it stays, also where nothing counts any more: what was said there
+-- has changed
 batches as (
     select channel_id, enters_at as from_at, leaves_30d_at as to_at, resolved_seq as ingest_seq
-    from window_texts
+    from placed
     where is_concerned
-    union all
-    select former_channel_id, enters_at, leaves_30d_at, resolved_seq
-    from window_texts
-    where is_concerned and former_channel_id is not null
     union all
     select channel_id, from_at, leaves_at, ingest_seq
     from liked

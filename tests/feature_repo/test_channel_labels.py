@@ -90,6 +90,20 @@ def test_a_video_that_becomes_known_takes_the_labels_along(lake: Lake) -> None:
     assert read_labels(lake, "true") == {1: (1, 1.0, 0.0)}
 
 
+def test_an_earlier_text_that_arrives_late_takes_the_label_from_the_one_that_was_first(lake: Lake) -> None:
+    add_batch(
+        lake,
+        comments=[{"comment_id": "a", "text": "edited", "observed_at": START + 10 * HOUR}],
+        labels=[label("a", 5, "negative")],
+    )
+    materialize(lake)
+    assert read_labels(lake) == {10: (1, 1.0, 0.0)}
+    add_batch(lake, comments=[{"comment_id": "a", "observed_at": START + 2 * HOUR}])
+    materialize(lake, "again")
+    found = read_labels(lake)
+    assert (found[5], found[10]) == ((1, 1.0, 0.0), (0, None, None))
+
+
 def test_statistics_are_those_observed_and_imputed_times_bring_none(lake: Lake) -> None:
     add_batch(
         lake,

@@ -16,7 +16,7 @@ from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_fil
 from feature_repo.sources.mapping import SourceMapping, read_mapping
 from feature_repo.sources.quarantine import list_quarantine, replay_batch
 from feature_repo.sources.revert import RevertReceipt, revert_batch
-from feature_repo.tables.features import TABLES as FEATURE_TABLES
+from tests.feature_repo.feature_rows import read_features
 from tests.feature_repo.raw_rows import START, add_batch
 
 NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
@@ -122,21 +122,9 @@ def test_features_are_those_of_a_lake_that_never_had_the_batch(seed_home: Path, 
         rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
 
     reverted, spared = lakes
-    assert _read_features(reverted) != _read_features(spared)
+    assert read_features(reverted) != read_features(spared)
     revert_batch(reverted, "b2", run_id="revert", now=NOW, within=rebuild)
-    assert _read_features(reverted) == _read_features(spared)
-
-
-def _read_features(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
-    """The newest version of every feature row, by table."""
-    return {
-        str(table.name): _query(
-            lake,
-            f"select * from {table.name} qualify row_number() over "
-            f"(partition by {', '.join(table.unique[:-2])}, event_timestamp order by ingest_seq desc) = 1 order by all",
-        )
-        for table in FEATURE_TABLES
-    }
+    assert read_features(reverted) == read_features(spared)
 
 
 def test_what_the_caller_rebuilds_is_committed_together_or_not_at_all(lake: Lake) -> None:
