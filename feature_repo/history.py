@@ -22,11 +22,12 @@ class Window:
     """What is promised of a spine, so that less need be read and sorted; SQL expressions for two instants.
 
     Its instants lie in [since, until); each key of a history with a single event is asked for at that event; and
-    nobody minds in which order the rows are found.
+    nobody minds in which order the rows are found. `upto` stands for the data version, None for the one that is told.
     """
 
     since: str
     until: str
+    upto: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

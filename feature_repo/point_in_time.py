@@ -23,7 +23,7 @@ _HOUR: Final = timedelta(hours=1)
 class _State:
     """As of which data version a lookup is made, what is promised of its spine, and whether created cuts off."""
 
-    data_version: int | None
+    data_version: int | str | None
     window: Window | None
     is_cut_off: bool
 
@@ -72,8 +72,8 @@ def build_lookup(
         If the spine lacks a key, or two columns of the result would bear the same name.
     """
     _check_columns(spine, histories)
-    state = _State(data_version, window, is_cut_off)
-    return _build_lookup(spine, spine.columns, histories, state)
+    version = window.upto if window and window.upto else data_version
+    return _build_lookup(spine, spine.columns, histories, _State(version, window, is_cut_off))
 
 
 def build_chunked_lookup(
@@ -200,8 +200,8 @@ def _write_hours(microseconds: str) -> str:
     return f"({microseconds}) / {_HOUR / _MICROSECOND:.1f}"
 
 
-def _build_state(history: History, data_version: int | None) -> str:
-    return "true" if data_version is None else f"{_quote(history.version)} <= {data_version:d}"
+def _build_state(history: History, data_version: int | str | None) -> str:
+    return "true" if data_version is None else f"{_quote(history.version)} <= {data_version}"
 
 
 def _write_conditions(history: History, state: _State) -> str:

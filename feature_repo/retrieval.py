@@ -93,9 +93,16 @@ def open_store(lake: Lake, *, data_version: int | None = None, window: Window | 
     """
     config = _read_config(lake, data_version)
     config["offline_store"]["window"] = asdict(window) if window else None
-    if not Path(config["registry"]).exists():
-        raise Unavailable(f"no feature registry at {config['registry']}; run `scorelake apply`")
+    locate_registry(lake)
     return _build_store(config)
+
+
+def locate_registry(lake: Lake) -> Path:
+    """The file of Feast's registry; raises `Unavailable` if the definitions were never applied to this lake."""
+    registry = Path(_read_config(lake, None)["registry"])
+    if not registry.exists():
+        raise Unavailable(f"no feature registry at {registry}; run `scorelake apply`")
+    return registry
 
 
 def is_applied(lake: Lake) -> bool:

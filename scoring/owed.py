@@ -119,7 +119,7 @@ def _read_production(connection: "duckdb.DuckDBPyConnection", request: ScoreRequ
     spine = build_spine(data_version=upto, above=above)
     parts = _assign(read_assignment(connection, request.model), spine)
     ahead = read_data_version(connection) - upto
-    return Owed(request, above, upto, parts, _count(connection, (Part(None, spine),)), ahead)
+    return Owed(request, above, upto, parts, _count_comments(connection, above, upto), ahead)
 
 
 def _read_unscored(connection: "duckdb.DuckDBPyConnection", request: ScoreRequest) -> Owed:
@@ -170,6 +170,14 @@ def _read_shadow_watermark(connection: "duckdb.DuckDBPyConnection", request: Sco
         _read_sql("shadow_watermark"), {"model": request.model, "version": request.version}
     ).fetchone()
     return int(row[0] or 0) if row else 0
+
+
+def _count_comments(connection: "duckdb.DuckDBPyConnection", above: int, upto: int) -> int:
+    """Rows of the spine between two data versions: one per comment, which needs no channel to be counted."""
+    row = connection.execute(
+        "select count(*) from raw.comments where ingest_seq > ? and ingest_seq <= ?", [above, upto]
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _count(connection: "duckdb.DuckDBPyConnection", parts: Sequence[Part]) -> int:

@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feature_repo.compiled import WINDOW, CompiledService, compile_service
 from feature_repo.errors import BadData
 from feature_repo.features.statements import copy_rows
-from feature_repo.history import Window
 from feature_repo.lake import Lake, quote_text, read_lake
-from feature_repo.retrieval import compile_features, describe_service
 from scoring.owed import Owed, Part, ScoreRequest, Stretch, cut_stretches
 
 if TYPE_CHECKING:
@@ -31,13 +30,16 @@ class Scorer:
     ----------
     pipeline, descriptor
         Files of its pipeline, and of all that is said about it.
+    spine
+        The query for a partition's rows; the partition's bounds are variables in it.
     sql
-        Retrieves the features of a partition's rows; the partition's bounds are variables in it.
+        Retrieves the features of these rows, see `CompiledService`.
     """
 
     version: str
     pipeline: str
     descriptor: str
+    spine: str
     sql: str
 
 
@@ -77,7 +79,6 @@ class ScorePlan:
         return Lake(Path(self.home)).staging / self.run_id
 
 
-WINDOW = Window(since="getvariable('observed_since')", until="getvariable('observed_until')")
 _BOUNDS = (
     f"event_timestamp >= {WINDOW.since} and event_timestamp < {WINDOW.until} "
     "and (getvariable('shares') = 1 or md5_number_lower(comment_id) % getvariable('shares') = getvariable('share'))"
@@ -105,15 +106,14 @@ def build_plan(
     BadData
         If the feature service of a version is no longer what the version was trained on.
     """
-    for version in versions:
-        _check_service(lake, version)
+    services = [_compile(lake, version) for version in versions]
     staging = lake.staging / run_id
     staging.mkdir(parents=True, exist_ok=True)
     with read_lake(lake) as connection:
         if owed.request.role != "production":
             owed = _freeze(connection, owed, staging)
         cuts = [cut_stretches(connection, part.spine, partition_rows=partition_rows) for part in owed.parts]
-    pairs = zip(versions, owed.parts, strict=True)
+    scorers = [_build_scorer(*one) for one in zip(versions, owed.parts, services, strict=True)]
     return ScorePlan(
         run_id=run_id,
         request=owed.request,
@@ -123,7 +123,7 @@ def build_plan(
         batches_ahead=owed.batches_ahead,
         home=str(lake.home),
         started_at=started_at,
-        scorers=tuple(_build_scorer(lake, version, part, owed.data_version) for version, part in pairs),
+        scorers=tuple(scorers),
         partitions=tuple(_build_partitions(cuts)),
     )
 
@@ -150,18 +150,18 @@ def _build_partitions(cuts: Sequence[Sequence[Stretch]]) -> Iterator[Partition]:
         yield Partition(index, scorer, stretch.since, stretch.until, stretch.shares, share)
 
 
-def _build_scorer(lake: Lake, version: "ModelVersion", part: Part, data_version: int) -> Scorer:
+def _build_scorer(version: "ModelVersion", part: Part, service: CompiledService) -> Scorer:
     spine = f"select * from ({part.spine}) where {_BOUNDS}"  # noqa: S608 - our own SQL
-    service = version.descriptor["feature_service"]
-    sql = compile_features(lake, service, spine, data_version=data_version, window=WINDOW)
-    return Scorer(version.version, str(version.path), str(version.descriptor_path), sql)
+    return Scorer(version.version, str(version.path), str(version.descriptor_path), spine, service.sql)
 
 
-def _check_service(lake: Lake, version: "ModelVersion") -> None:
-    service, trained_on = version.descriptor["feature_service"], version.descriptor["service_digest"]
-    now = describe_service(lake, service).digest
-    if trained_on != now:
+def _compile(lake: Lake, version: "ModelVersion") -> CompiledService:
+    name, trained_on = version.descriptor["feature_service"], version.descriptor["service_digest"]
+    service = compile_service(lake, name)
+    if trained_on != service.digest:
         raise BadData(
-            f"{version.model} version {version.version} was trained on {service} with digest {trained_on[:12]}, and "
-            f"the registry has {now[:12]} now; train anew, or restore the definitions and run `scorelake apply`"
+            f"{version.model} version {version.version} was trained on {name} with digest {trained_on[:12]}, and "
+            f"the registry has {service.digest[:12]} now; train anew, or restore the definitions and run "
+            "`scorelake apply`"
         )
+    return service

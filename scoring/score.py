@@ -17,7 +17,7 @@ from scoring.owed import Owed, ScoreRequest, read_owed
 from scoring.plan import ScorePlan, build_plan
 from scoring.publish import check_failures, check_overtaken, publish_scores
 from scoring.staging import clear_staging, find_interrupted, save_plan
-from training.registry import resolve
+from training.registry import resolve, resolve_again
 
 if TYPE_CHECKING:
     import duckdb
@@ -146,7 +146,10 @@ def _score(
 
 
 def _plan(lake: Lake, owed: Owed, *, run_id: str, now: datetime, options: ScoreOptions) -> ScorePlan:
-    versions = [resolve(lake, owed.request.model, part.version or "champion") for part in owed.parts]
+    model = owed.request.model
+    versions = [
+        resolve_again(lake, model, part.version) if part.version else resolve(lake, model) for part in owed.parts
+    ]
     return build_plan(lake, versions, owed, run_id=run_id, started_at=now, partition_rows=options.partition_rows)
 
 

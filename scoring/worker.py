@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from feature_repo.compiled import ROWS
 from feature_repo.errors import Unavailable
 from feature_repo.expired import find_expired
 from feature_repo.features.statements import write_instant
@@ -52,7 +53,7 @@ def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionRecei
     lake = Lake(Path(plan.home))
     model = _open_model(plan.scorers[partition.scorer])
     with read_lake(lake) as reading, read_lake(lake) as asking, files.open():
-        batches = _read_ahead(reading, plan.scorers[partition.scorer].sql, partition)
+        batches = _read_ahead(reading, plan, partition)
         for batch in watch.time_each("read", batches):
             features = _leave_expired(asking, batch, model)
             rows_expired += len(batch) - len(features)
@@ -81,11 +82,11 @@ def _score_batch(plan: "ScorePlan", model: Model, features: pa.Table, files: Sta
         files.append(FEATURE_LOG, build_feature_log(plan, model, scored.features))
 
 
-def _read_ahead(connection: "duckdb.DuckDBPyConnection", sql: str, partition: "Partition") -> Iterator[pa.Table]:
+def _read_ahead(
+    connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", partition: "Partition"
+) -> Iterator[pa.Table]:
     """The features of a partition's rows in batches; the next one is read while one is being used."""
-    for name, value in _list_variables(partition).items():
-        connection.execute(f"set variable {name} = {value}")
-    reader = connection.execute(sql).to_arrow_reader(ROWS_PER_BATCH)
+    reader = connection.execute(prepare_query(connection, plan, partition)).to_arrow_reader(ROWS_PER_BATCH)
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(next, reader, None)
         while (batch := coming.result()) is not None:
@@ -93,13 +94,20 @@ def _read_ahead(connection: "duckdb.DuckDBPyConnection", sql: str, partition: "P
             yield pa.Table.from_batches([batch])
 
 
-def _list_variables(partition: "Partition") -> dict[str, str]:
-    return {
+def prepare_query(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", partition: "Partition") -> str:
+    """The query for the features of a partition's rows; the connection is given what it refers to."""
+    variables = {
         "observed_since": write_instant(partition.since),
         "observed_until": write_instant(partition.until),
+        "data_version": str(plan.data_version),
         "shares": str(partition.shares),
         "share": str(partition.share),
     }
+    for name, value in variables.items():
+        connection.execute(f"set variable {name} = {value}")
+    scorer = plan.scorers[partition.scorer]
+    connection.execute(f"create or replace temporary view {ROWS} as {scorer.spine}")
+    return scorer.sql
 
 
 def _leave_expired(connection: "duckdb.DuckDBPyConnection", features: pa.Table, model: Model) -> pa.Table:

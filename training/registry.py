@@ -128,6 +128,41 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
     return found
 
 
+def resolve_again(lake: "Lake", model: str, number: str) -> ModelVersion:
+    """What `resolve` finds under a number, without MLflow if it was found so before: that takes seconds to import.
+
+    What was registered under a number never changes, and the files of pipeline and descriptor are checked every time.
+    Without the aliases. Raises as `resolve` does.
+    """
+    kept = _locate_store(lake).parent / "resolved" / f"{model}-{number}.json"
+    try:
+        said = json.loads(kept.read_text(encoding="utf-8"))
+        folder = _locate_artifacts(lake) / said["folder"]
+        descriptor = json.loads((folder / DESCRIPTOR_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError):
+        found = resolve(lake, model, number)
+        _keep(found, kept, _locate_artifacts(lake))
+        return found
+    found = ModelVersion(model, number, said["run_id"], folder / MODEL_FILE, descriptor)
+    _check_files(found, said["digests"])
+    return found
+
+
+def _keep(version: ModelVersion, kept: Path, artifacts: Path) -> None:
+    folder = version.path.parent
+    if not folder.is_relative_to(artifacts):
+        return
+    digests = {
+        _HASH_TAGS[name]: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in (MODEL_FILE, DESCRIPTOR_FILE)
+    }
+    said = {"run_id": version.run_id, "folder": folder.relative_to(artifacts).as_posix(), "digests": digests}
+    kept.parent.mkdir(exist_ok=True)
+    draft = kept.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(said), encoding="utf-8")
+    draft.replace(kept)
+
+
 def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
     """All versions of a model, the newest first; none if it was never trained."""
     if not _locate_store(lake).exists():

@@ -1,8 +1,8 @@
-"""What one more hour costs, in a small lake and in two large ones: `python -m tests.benchmarks.materialize`.
+"""What one more hour costs, in a small lake and in a large one: `python -m tests.benchmarks.materialize`.
 
-All hold a year of comments, and each hour adds as many to one as to another. The denser lake has the channels of the
-small one, so that its windows hold more comments for each channel. The wider one has as many comments for each channel
-as the small one, hence more channels: an hour changes more of them.
+Both hold a year of comments, and each hour adds as many to one as to the other. The large lake has the channels of the
+small one, so that its windows hold more comments for each channel. With --channels there is a third one, as large and
+with other channels: an hour changes more of them.
 
 Each lake is filled and first materialized in a process of its own. The hours are measured in one process, one hour of
 each lake in turn, so that all meet the same state of the machine.
@@ -189,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 10_000_000), help="comments, small and large")
     parser.add_argument(
-        "--channels", type=int, help="channels of the wider lake; as dense as the small one if not told"
+        "--channels", type=int, help="channels of a third lake; 200,000 are as dense as the small one"
     )
     parser.add_argument("--fill", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -198,8 +198,9 @@ def main() -> None:
         sys.stdout.write(json.dumps(asdict(fill(int(rows), int(channels), Path(home)))))
         return
     small, large = arguments.rows
-    wide = arguments.channels or CHANNELS * large // small
-    sizes = ((small, CHANNELS), (large, CHANNELS), (large, wide))
+    sizes = [(small, CHANNELS), (large, CHANNELS)]
+    if arguments.channels:
+        sizes.append((large, arguments.channels))
     with tempfile.TemporaryDirectory() as scratch:
         lakes = [fill_apart(*size, Path(scratch) / f"lake{number}") for number, size in enumerate(sizes)]
         print_report(build_report(lakes, measure_hours(lakes)), Console())

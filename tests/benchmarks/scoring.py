@@ -149,7 +149,7 @@ def export_features(folder: Path) -> None:
     from datetime import UTC, datetime  # noqa: PLC0415
 
     from scoring.plan import build_plan  # noqa: PLC0415
-    from scoring.worker import _list_variables  # noqa: PLC0415
+    from scoring.worker import prepare_query  # noqa: PLC0415
 
     lake = Lake(folder / "home")
     owed = read_owed(lake, ScoreRequest("sentiment"))
@@ -157,9 +157,8 @@ def export_features(folder: Path) -> None:
         lake, [resolve(lake, "sentiment")], owed, run_id="export", started_at=datetime.now(UTC), partition_rows=10**9
     )
     with read_lake(lake) as connection:
-        for name, value in _list_variables(plan.partitions[0]).items():
-            connection.execute(f"set variable {name} = {value}")
-        connection.execute(f"copy ({plan.scorers[0].sql}) to '{folder}/features.parquet'")
+        query = prepare_query(connection, plan, plan.partitions[0])
+        connection.execute(f"copy ({query}) to '{folder}/features.parquet'")
     plan.staging.rmdir()
 
 

@@ -28,7 +28,7 @@ def stage(lake: Lake, run_id: str) -> Path:
         batches_ahead=0,
         home=str(lake.home),
         started_at=NOW,
-        scorers=(Scorer("1", "", "", ""),),
+        scorers=(Scorer("1", "", "", "", ""),),
         partitions=partitions,
     )
     save_plan(plan)

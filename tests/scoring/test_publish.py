@@ -42,7 +42,7 @@ def build_plan(lake: Lake, run_id: str, *, watermark: int, data_version: int, ve
         batches_ahead=0,
         home=str(lake.home),
         started_at=NOW + timedelta(hours=data_version),
-        scorers=(Scorer(version, "", "", ""),),
+        scorers=(Scorer(version, "", "", "", ""),),
         partitions=(Partition(0, 0, NOW, NOW, 1, 0),),
     )
 
