@@ -17,7 +17,8 @@ from scoring.owed import Owed, ScoreRequest, read_owed
 from scoring.plan import ScorePlan, build_plan
 from scoring.publish import check_failures, check_overtaken, publish_scores
 from scoring.staging import clear_staging, find_interrupted, save_plan
-from training.registry import resolve, resolve_again
+from training.registry import resolve
+from training.resolved import resolve_again
 
 if TYPE_CHECKING:
     import duckdb

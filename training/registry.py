@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from feature_repo.lake import Lake
     from training.run_record import RunRecord
 
-_HASH_TAGS: Final = {
+HASH_TAGS: Final = {
     MODEL_FILE: "model_sha256",
     DESCRIPTOR_FILE: "descriptor_sha256",
     ROWS_FILE: "spine_sha256",
@@ -91,7 +91,7 @@ def register_version(
         log_record(client, run, record, model_id=logged.model_id, dataset=dataset)
         if not client.search_registered_models(f"name = '{model}'"):
             client.create_registered_model(model)
-        tags = {_HASH_TAGS[name]: digest for name, digest in logged.digests.items()}
+        tags = {HASH_TAGS[name]: digest for name, digest in logged.digests.items()}
         tags[_INPUTS_TAG] = digest_json(descriptor.get("inputs"))
         created = client.create_model_version(
             model, logged.location, run.info.run_id, tags, description=record.summary, model_id=logged.model_id
@@ -124,43 +124,8 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
         find = client.get_model_version_by_alias if number == "challenger" else client.get_model_version
         registered = find(model, number)
         found = _read_version(lake, registered)
-    _check_files(found, registered.tags)
+    check_files(found, registered.tags)
     return found
-
-
-def resolve_again(lake: "Lake", model: str, number: str) -> ModelVersion:
-    """What `resolve` finds under a number, without MLflow if it was found so before: that takes seconds to import.
-
-    What was registered under a number never changes, and the files of pipeline and descriptor are checked every time.
-    Without the aliases. Raises as `resolve` does.
-    """
-    kept = _locate_store(lake).parent / "resolved" / f"{model}-{number}.json"
-    try:
-        said = json.loads(kept.read_text(encoding="utf-8"))
-        folder = _locate_artifacts(lake) / said["folder"]
-        descriptor = json.loads((folder / DESCRIPTOR_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError):
-        found = resolve(lake, model, number)
-        _keep(found, kept, _locate_artifacts(lake))
-        return found
-    found = ModelVersion(model, number, said["run_id"], folder / MODEL_FILE, descriptor)
-    _check_files(found, said["digests"])
-    return found
-
-
-def _keep(version: ModelVersion, kept: Path, artifacts: Path) -> None:
-    folder = version.path.parent
-    if not folder.is_relative_to(artifacts):
-        return
-    digests = {
-        _HASH_TAGS[name]: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in (MODEL_FILE, DESCRIPTOR_FILE)
-    }
-    said = {"run_id": version.run_id, "folder": folder.relative_to(artifacts).as_posix(), "digests": digests}
-    kept.parent.mkdir(exist_ok=True)
-    draft = kept.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(said), encoding="utf-8")
-    draft.replace(kept)
 
 
 def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
@@ -194,7 +159,7 @@ def replace_kept_rows(lake: "Lake", version: ModelVersion, rows: "pa.Table") -> 
     parquet.write_table(rows, draft, compression="zstd")
     digest = hashlib.sha256(draft.read_bytes()).hexdigest()
     with _open_client(lake) as client:
-        client.set_model_version_tag(version.model, version.version, _HASH_TAGS[ROWS_FILE], digest)
+        client.set_model_version_tag(version.model, version.version, HASH_TAGS[ROWS_FILE], digest)
     draft.replace(path)
 
 
@@ -243,13 +208,14 @@ def _locate_store(lake: "Lake") -> Path:
     return lake.home / "mlflow" / "mlflow.db"
 
 
-def _locate_artifacts(lake: "Lake") -> Path:
+def locate_artifacts(lake: "Lake") -> Path:
+    """The folder below which MLflow keeps the files of this lake's models."""
     return lake.home / "mlflow" / "artifacts"
 
 
 def _relocate(lake: "Lake", location: str) -> Path:
     """Where a folder of MLflow lies, which keeps absolute paths: a lake may have been moved or restored."""
-    return _locate_artifacts(lake) / location.rpartition("/mlflow/artifacts/")[2]
+    return locate_artifacts(lake) / location.rpartition("/mlflow/artifacts/")[2]
 
 
 @contextmanager
@@ -263,7 +229,7 @@ def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
 
         set_telemetry_client()  # type: ignore[no-untyped-call]  # in case someone else imported MLflow before, with telemetry on
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns that an environment without pip has no pip
-    _locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
+    locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
     store = f"sqlite:///{_locate_store(lake)}"
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
@@ -291,7 +257,7 @@ def _silence_telemetry() -> Iterator[None]:
 
 
 def _find_experiment(client: "MlflowClient", lake: "Lake", model: str) -> str:
-    location = str(_locate_artifacts(lake))
+    location = str(locate_artifacts(lake))
     # An experiment keeps its absolute location for ever; a lake that has moved gets a new one.
     for name in (model, f"{model} at {lake.home}"):
         found = client.get_experiment_by_name(name)
@@ -318,9 +284,12 @@ def _read_version(lake: "Lake", found: "RegisteredVersion") -> ModelVersion:
     )
 
 
-def _check_files(version: ModelVersion, tags: Mapping[str, str]) -> None:
-    """Refuse files that are not those that were registered; what was registered without a digest passes."""
-    for name, tag in _HASH_TAGS.items():
+def check_files(version: ModelVersion, tags: Mapping[str, str]) -> None:
+    """Check that the files are those that were registered, by their digests per tag; without a digest they pass.
+
+    Raises `BadData` for one that is not.
+    """
+    for name, tag in HASH_TAGS.items():
         path, expected = version.path.with_name(name), tags.get(tag)
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
         if found != expected and (expected is not None or name == MODEL_FILE):

@@ -188,9 +188,7 @@ def main() -> None:
     """Fill the lakes, measure their hours and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs=2, default=(100_000, 10_000_000), help="comments, small and large")
-    parser.add_argument(
-        "--channels", type=int, help="channels of a third lake; 200,000 are as dense as the small one"
-    )
+    parser.add_argument("--channels", type=int, help="channels of a third lake; 20,000 are as dense as the small one")
     parser.add_argument("--fill", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fill:
