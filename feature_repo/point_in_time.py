@@ -151,7 +151,7 @@ def _build_lookup(spine: Spine, shown: Iterable[str], histories: Sequence[Histor
         instant=_quote(spine.instant),
         keys="".join(f",\n{_build_keys(number, keys)}" for number, keys in enumerate(key_sets)),
         columns=",\n    ".join(columns),
-        joins="\n".join([*(_join_keys(number, keys) for number, keys in enumerate(key_sets)), *joins]),
+        joins="\n".join(joins),
         order="" if state.window else '\norder by "__spine"."__spine_row"',
     )
 
@@ -161,13 +161,11 @@ def _build_keys(number: int, keys: Sequence[str]) -> str:
     return _read_template("point_in_time_keys.sql").format(number=number, keys=", ".join(columns) or 'true as "__all"')
 
 
-def _join_keys(number: int, keys: Sequence[str]) -> str:
-    pairs = [f'"__keys_{number}"."__key_{place}" = "__spine".{_quote(key)}' for place, key in enumerate(keys)]
-    return f'left join "__keys_{number}" on {" and ".join(pairs) or "true"} -- many to one'
-
-
 def _build_join(history: History, spine: Spine, number: int, state: _State) -> str:
     pairs = [f'source.{_quote(key)} = numbered."__key_{place}"' for place, key in enumerate(history.keys)]
+    asking = _quote(f"__keys of {history.name}")
+    keys = enumerate(history.keys.values())
+    asked = [f'{asking}."__key_{place}" = "__spine".{_quote(key)}' for place, key in keys]
     template = "point_in_time_single.sql" if history.is_single_event else "point_in_time_join.sql"
     recent = _read_template("point_in_time_recent.sql").format(since=state.window.since) if state.window else '"__rows"'
     return _read_template(template).format(
@@ -182,6 +180,8 @@ def _build_join(history: History, spine: Spine, number: int, state: _State) -> s
         rows=recent,
         number=number,
         keys=" and ".join(pairs) or "true",
+        asking=asking,
+        asked=" and ".join(asked) or "true",
         instant=_quote(spine.instant),
     )
 

@@ -1,5 +1,6 @@
 -- Many to one: all rows of a key describe one instant and were knowable from one; of them the last to come counts. Which
 -- that is, is found by keys and versions alone: rows may be wide.
+left join "__keys_{number}" as {asking} on {asked} -- many to one
 left join (
     select
         {columns}"__key",
@@ -18,5 +19,5 @@ left join (
     join {source} on source.rowid = newest."__rowid" -- one to one
     where {event} is not null and {where}
 ) as {name}
-    on {name}."__key" = "__keys_{number}"."__key"
+    on {name}."__key" = {asking}."__key"
     and {name}."__visible" <= "__spine".{instant}

@@ -133,6 +133,21 @@ def test_a_single_event_is_found_without_sorting_through_time(
     assert len(twice.execute(build_lookup(SPINE, [single])).fetchall()) == len(asks)
 
 
+def test_two_histories_of_single_events_may_have_the_same_keys() -> None:
+    rows, asks = [Row("A", None, 0, None, 1)], [Ask("A", None, 1)]
+    histories = [
+        replace(build_history(keys={"k": "a"}, name=name, features={name: name}), is_single_event=True)
+        for name in ("x", "y")
+    ]
+    connection = open_rows(rows, asks)
+    [both] = connection.execute(f"select x, y from ({build_lookup(SPINE, histories)})").fetchall()
+    alone = [
+        connection.execute(f"select {one.name} from ({build_lookup(SPINE, [one])})").fetchone() for one in histories
+    ]
+    assert [(value,) for value in both] == alone
+    assert None not in both
+
+
 def check_that_later_rows_are_not_seen(lookup: str) -> None:
     """Whatever becomes known after the last instant that is asked for may be there or not: nothing changes."""
 
@@ -161,7 +176,7 @@ def test_what_becomes_known_later_changes_nothing() -> None:
 
 
 def leak_a_second(lookup: str) -> str:
-    return lookup.replace('<= coalesce("__spine"."t"', '<= interval 1 second + coalesce("__spine"."t"')
+    return lookup.replace('<= asked."__instant"', '<= asked."__instant" + interval 1 second')
 
 
 def leak_what_was_foreseen(lookup: str) -> str:
