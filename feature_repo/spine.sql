@@ -1,4 +1,4 @@
--- One row per text of a comment: the instant is when it was first seen. Ordered, so that a set is rebuilt row by row.
+-- One row per text of a comment: the instant is when it was first seen.
 select
     comments.comment_id,
     comments.text_id,
@@ -20,7 +20,3 @@ left join (
     group by video_id
 ) as videos on videos.video_id = comments.video_id -- many to one
 where comments.ingest_seq > {above:d} and comments.ingest_seq <= {data_version:d}
-order by
-    comments.ingest_seq,
-    comments.comment_id,
-    comments.text_id

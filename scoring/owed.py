@@ -116,7 +116,7 @@ def cut_stretches(connection: "duckdb.DuckDBPyConnection", spine: str, *, partit
 
 def _read_production(connection: "duckdb.DuckDBPyConnection", request: ScoreRequest) -> Owed:
     above, upto = read_watermark(connection, request.model), read_materialized_version(connection)
-    spine = build_spine(data_version=upto, above=above)
+    spine = build_spine(data_version=upto, above=above, is_ordered=False)
     parts = _assign(read_assignment(connection, request.model), spine)
     ahead = read_data_version(connection) - upto
     return Owed(request, above, upto, parts, _count_comments(connection, above, upto), ahead)
@@ -126,7 +126,7 @@ def _read_unscored(connection: "duckdb.DuckDBPyConnection", request: ScoreReques
     """What lies above production's watermark is production's: neither a shadow nor a backfill ever meets it."""
     upto = read_watermark(connection, request.model)
     above = _read_shadow_watermark(connection, request) if request.role == "shadow" else 0
-    spine = _narrow(build_spine(data_version=upto, above=above), request)
+    spine = _narrow(build_spine(data_version=upto, above=above, is_ordered=False), request)
     given = read_assignment(connection, request.model)
     assigned = _assign(given, spine) if request.version is None else (Part(request.version, spine),)
     parts = tuple(_leave_scored(part, request.model) for part in assigned)
