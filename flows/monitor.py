@@ -33,6 +33,7 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
             now=entry.now,
             days=days,
             sample_rows=entry.settings.drift_sample_rows,
+            rule=entry.settings.alarm_rule,
         ),
     )
     tell(entry, build_report(receipt))
@@ -42,7 +43,6 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
 def build_report(receipt: MonitorReceipt) -> Report:
     """Build the report of a drift check: the verdict first, then every column that was compared."""
     drifted = receipt.drift.drifted()
-    verdict = "DRIFT" if receipt.drift.is_alarm else "no alarm"
     checks = sorted(receipt.drift.checks, key=lambda check: check.score / check.threshold, reverse=True)
     rows = tuple(
         (check.column, check.kind, check.method, check.score, check.threshold, check.is_drifted) for check in checks
@@ -55,4 +55,13 @@ def build_report(receipt: MonitorReceipt) -> Report:
     }
     notes = tuple(f"not compared: {column}: {why}" for column, why in receipt.drift.skipped.items())
     grid = Grid(("column", "kind", "distance", "score", "threshold", "drifted"), rows)
-    return Report(f"{receipt.model}: {verdict}", facts, (grid,), notes)
+    return Report(f"{receipt.model}: {summarize(receipt)}", facts, (grid,), notes)
+
+
+def summarize(receipt: MonitorReceipt) -> str:
+    """Say in a few words whether the window drifted, and whether that is an alarm."""
+    alarm = receipt.alarm
+    of = f"{alarm.violations} of the last {alarm.windows} windows drifted" if alarm.windows > 1 else "the first window"
+    if alarm.is_on:
+        return f"DRIFT ALARM, {of}"
+    return f"DRIFT in this window, no alarm yet: {of}" if receipt.is_violated else "no drift"
