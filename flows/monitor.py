@@ -1,13 +1,21 @@
-"""The flow that watches features and predictions for drift."""
+"""The flow that watches features and predictions for drift, and whether comments still come."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from prefect import flow
 
-from flows.entry import begin
+from feature_repo.lake import read_lake
+from flows.alerts import raise_alert, resolve_alert
+from flows.entry import Entry, begin
+from flows.heal import HealReceipt, heal
 from flows.report import Grid, Report
-from flows.stage import run_step, tell
-from scoring.monitor import MonitorReceipt, monitor_drift
+from flows.stage import prepare_lake, run_step, tell
+from scoring.healing import Symptom
+from scoring.monitor import MonitorReceipt, monitor_drift, read_newest_observation
+
+_NAMED_COLUMNS: Final = 6
 
 
 @flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False)
@@ -24,6 +32,7 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
         Instant of the run; the clock if not given.
     """
     entry = begin("monitor", model, now)
+    prepare_lake(entry.lake)
     receipt = run_step(
         entry,
         lambda: monitor_drift(
@@ -37,7 +46,44 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
         ),
     )
     tell(entry, build_report(receipt))
+    watch_freshness(entry)
+    watch_drift(entry, receipt)
     return receipt
+
+
+def watch_drift(entry: Entry, receipt: MonitorReceipt) -> HealReceipt | None:
+    """Raise the alarm, and do what is done by itself about it; or close it."""
+    key = f"drift/{receipt.model}"
+    if not receipt.alarm.is_on or receipt.alarm.began_at is None:
+        resolve_alert(entry, key, f"heal/{receipt.model}", f"run/heal/{receipt.model}")
+        return None
+    drifted = receipt.drift.drifted()
+    said = (
+        f"{summarize(receipt)}, since {receipt.alarm.began_at:%Y-%m-%d %H:%M} UTC. "
+        f"Of this one: {', '.join(drifted[:_NAMED_COLUMNS])}. "
+        f"Look at {receipt.report_path.name} under reports/. "
+        + ("What can be done by itself is done." if entry.settings.heal else "Nothing is done by itself.")
+    )
+    raise_alert(entry, key, severity="error", subject="drift alarm", message=said)
+    predictions = {check.column for check in receipt.drift.checks if check.kind == "prediction"}
+    symptom = Symptom(receipt.run_id, receipt.alarm.began_at, bool(predictions.intersection(drifted)))
+    return heal(entry, receipt.model, symptom)
+
+
+def watch_freshness(entry: Entry) -> None:
+    """Raise an alert if no comments have come for too long, or close it."""
+    with read_lake(entry.lake) as connection:
+        newest = read_newest_observation(connection)
+    about = replace(entry, model=None)
+    limit = entry.settings.freshness_hours
+    if newest is None or entry.now - newest <= timedelta(hours=limit):
+        resolve_alert(about, "freshness")
+        return
+    said = (
+        f"The newest comment was seen at {newest:%Y-%m-%d %H:%M} UTC, more than {limit:g} hours ago. Look at whether "
+        "files still reach the inbox, and whether the runs that ingest end well."
+    )
+    raise_alert(about, "freshness", severity="warning", subject="no new comments", message=said)
 
 
 def build_report(receipt: MonitorReceipt) -> Report:

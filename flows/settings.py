@@ -6,6 +6,7 @@ environment wins.
 
 import os
 import secrets
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -16,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake
 from scoring.alarm import AlarmRule
+from scoring.healing import HealingPolicy
 
 _PREFIX: Final = "SCORELAKE_"
 _TESTS: Final = "SCORELAKE_TEST_"  # read by the tests, not by the program
@@ -83,6 +85,11 @@ class Settings(BaseSettings):
     def alarm_rule(self) -> AlarmRule:
         """When windows that violate are an alarm; raises `BadData` if no number of them could be."""
         return AlarmRule(self.alarm_violations, self.alarm_windows)
+
+    @cached_property
+    def healing_policy(self) -> HealingPolicy:
+        """For how long a version is fresh, and how long a model is left alone after an automatic act."""
+        return HealingPolicy(timedelta(days=self.fresh_days), timedelta(hours=self.heal_cooldown_hours))
 
     @cached_property
     def lake(self) -> Lake:

@@ -104,6 +104,12 @@ def read_verdicts(connection: "duckdb.DuckDBPyConnection", model: str) -> tuple[
     return tuple(WindowVerdict(*row) for row in rows)
 
 
+def read_newest_observation(connection: "duckdb.DuckDBPyConnection") -> datetime | None:
+    """Read when the newest comment was first seen (UTC); None if the sources did not tell that of any."""
+    row = connection.execute("select max(observed_at) from raw.comments where not is_observed_at_imputed").fetchone()
+    return row[0] if row else None
+
+
 def _list_numeric_features() -> tuple[str, ...]:
     excluded = {"ingest_seq"}
     return tuple(

@@ -1,6 +1,7 @@
 """An alarm is k of the last n windows and the newest."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -55,7 +56,9 @@ def test_checks_of_one_window_count_once_and_the_latest_does() -> None:
 
 
 @given(st.text("x.", max_size=12), st.integers(1, 5), st.integers(0, 4), st.randoms())
-def test_an_alarm_is_what_counting_says_whatever_the_order(pattern, violations, more, random) -> None:  # type: ignore[no-untyped-def]
+def test_an_alarm_is_what_counting_says_whatever_the_order(
+    pattern: str, violations: int, more: int, random: Random
+) -> None:
     windows = violations + more
     verdicts = build_verdicts(pattern)
     random.shuffle(verdicts)
