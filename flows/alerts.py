@@ -7,12 +7,22 @@ channel that does not answer is tried again by the next run that has anything to
 import logging
 import os
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from hashlib import sha256
 
 import duckdb
 from prefect.runtime import deployment, flow_run
 
-from feature_repo.alerts import Alert, Severity, close_alert, mark_notice, open_alert, read_due_alerts, read_open_alerts
+from feature_repo.alerts import (
+    REMINDER,
+    Alert,
+    Severity,
+    close_alert,
+    mark_notice,
+    open_alert,
+    read_due_alerts,
+    read_open_alerts,
+)
 from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
 from feature_repo.lake import hold_lock, read_lake, run_transaction, write_lake
 from flows.entry import Entry
@@ -32,8 +42,12 @@ def raise_alert(entry: Entry, key: str, *, severity: Severity, subject: str, mes
     named = f"{entry.model}: {subject}" if entry.model else subject
     body = f"{message}\n{_name_run(entry)}"
     alert = Alert(f"{key}@{entry.run_id}", key, severity, named, body, entry.model, entry.run_id, entry.now, entry.now)
-    _guard(entry, lambda: _write(entry, lambda connection: open_alert(connection, alert)))
-    _guard(entry, lambda: send_due(entry))
+    if not entry.lake.catalog.exists():
+        return  # whoever begins a lake sits before it
+    if _guard(entry, lambda: _write(entry, lambda connection: open_alert(connection, alert))):
+        _guard(entry, lambda: send_due(entry))
+    else:
+        _guard(entry, lambda: _send_unkept(entry, alert))
 
 
 def resolve_alert(entry: Entry, *keys: str) -> None:
@@ -85,6 +99,21 @@ def _send(entry: Entry, alert: Alert) -> None:
     _write(entry, lambda connection: mark_notice(connection, alert, now=entry.now, error=error))
 
 
+def _send_unkept(entry: Entry, alert: Alert) -> None:
+    """Send, once a day, what the lake cannot keep: that it cannot be written is what people must know."""
+    if not has_channel(entry.settings):
+        return
+    note = entry.lake.catalog.with_name(f"unkept-{sha256(alert.key.encode()).hexdigest()[:16]}")
+    if note.exists() and entry.now - datetime.fromisoformat(note.read_text()) < REMINDER:
+        return
+    try:
+        send_notice(entry.settings, *_word(alert, entry))
+    except NoticeFailed as failed:
+        _log.warning("notice not sent key=%s reason=%s", alert.key, failed)
+        return
+    note.write_text(entry.now.isoformat())
+
+
 def _word(alert: Alert, entry: Entry) -> tuple[str, str]:
     if alert.closed_at is not None:
         lasted = timedelta(seconds=round((alert.closed_at - alert.opened_at).total_seconds()))
@@ -113,11 +142,14 @@ def _write(entry: Entry, work: Callable[[duckdb.DuckDBPyConnection], None]) -> N
         run_transaction(connection, work)
 
 
-def _guard(entry: Entry, work: Callable[[], None]) -> None:
+def _guard(entry: Entry, work: Callable[[], None]) -> bool:
+    """Whether the work could be done; why not is logged, and no reason for the run to fail."""
     try:
         work()
-    except (ScorelakeError, duckdb.Error, OSError) as error:
+    except (ScorelakeError, duckdb.Error, OSError, ValueError) as error:
         _log.warning("alert not kept or not sent run_id=%s reason=%s", entry.run_id, error)
+        return False
+    return True
 
 
 def _name_key(entry: Entry) -> str:
