@@ -1,4 +1,4 @@
-"""The flow that watches features and predictions for drift, and whether comments still come."""
+"""The flow that watches features, predictions and late labels, and whether comments still come."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,15 +12,20 @@ from flows.entry import Entry, begin
 from flows.heal import HealReceipt, heal
 from flows.report import Grid, Report
 from flows.stage import prepare_lake, run_step, tell
+from scoring.alarm import Alarm
 from scoring.healing import Symptom
 from scoring.monitor import MonitorReceipt, monitor_drift, read_newest_observation
+from scoring.performance import measure_performance
+from training.spec import read_spec
 
 _NAMED_COLUMNS: Final = 6
 
 
 @flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False)
 def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorReceipt:
-    """Compare the newest days of scored comments with those before, and keep the checks and a report.
+    """Compare the newest days of scored comments with those before, and scores with the labels that came later.
+
+    Checks and a report are kept; what they amount to is told, and a drift alarm is answered (see `heal`).
 
     Parameters
     ----------
@@ -45,10 +50,32 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
             rule=entry.settings.alarm_rule,
         ),
     )
+    right = run_step(entry, lambda: _measure(entry, model))
     tell(entry, build_report(receipt))
     watch_freshness(entry)
+    watch_performance(entry, right)
     watch_drift(entry, receipt)
     return receipt
+
+
+def _measure(entry: Entry, model: str) -> Alarm:
+    return measure_performance(
+        entry.lake, read_spec(model), run_id=entry.run_id, now=entry.now, rule=entry.settings.alarm_rule
+    )
+
+
+def watch_performance(entry: Entry, right: Alarm) -> None:
+    """Raise an alert if the champion is less often right than it promised, or close it; nothing is done by itself."""
+    key = f"performance/{entry.model}"
+    if not right.is_on:
+        resolve_alert(entry, key)
+        return
+    said = (
+        f"In {right.violations} of the last {right.windows} weeks with enough labels, the champion was surely less "
+        "often right than on the rows held out when it was trained. Look at monitoring.performance; train on the new "
+        "labels, or roll back."
+    )
+    raise_alert(entry, key, severity="error", subject="less right than promised", message=said)
 
 
 def watch_drift(entry: Entry, receipt: MonitorReceipt) -> HealReceipt | None:

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
 from feature_repo.lake import Lake, hold_lock, read_lake
-from flows.alerts import resolve_failure
+from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin
 from flows.monitor import watch_freshness
 from flows.stage import run_step
@@ -132,10 +132,8 @@ def test_what_a_lake_cannot_keep_is_told_all_the_same_once_a_day(
 ) -> None:
     environment.setattr("flows.alerts._PATIENCE_SECONDS", 0.1)
     with hold_lock(lake.lock, "somebody else", 1):
-        for hours in (0, 25):
-            fail(build_entry(hours))
-    with hold_lock(lake.lock, "somebody else", 1):
-        fail(build_entry(30))
+        for hours in (0, 23, 25):
+            raise_failure(build_entry(hours), BadData("column text is missing"))
     assert webhook.titles == ["[error] spam: score failed"] * 2
     assert read_alerts(lake) == []
 
