@@ -17,6 +17,7 @@ from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
 from feature_repo.lake import Lake, hold_lock, read_lake
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin
+from flows.ingest import ingest
 from flows.monitor import watch_freshness
 from flows.stage import run_step
 from flows.status import build_report, read_status
@@ -187,3 +188,17 @@ def test_what_to_do_follows_from_the_family(
     fail(build_entry(), error("as it is"))
     severity = "[warning]" if error is Refused else "[error]"
     assert webhook.titles[0].startswith(severity)
+
+
+def test_a_refused_batch_is_told_and_the_next_good_one_ends_it(
+    lake: Lake, environment: pytest.MonkeyPatch, webhook: Webhook, prefect_environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "comments.csv"
+    header = "comment_id,text,channel_id,published_at,observed_at\n"
+    with temporary_settings({PREFECT_API_URL: prefect_environment["PREFECT_API_URL"]}):
+        file.write_text(f"{header},nobody,c,2026-09-30T00:00:00Z,2026-09-30T00:00:00Z\n")
+        with pytest.raises(Refused):
+            ingest("comments", [str(file)], now=NOW)
+        file.write_text(f"{header}Ug1,somebody,c,2026-09-30T00:00:00Z,2026-09-30T00:00:00Z\n")
+        ingest("comments", [str(file)], now=NOW + HOUR)
+    assert webhook.titles == ["[warning] ingest refused", "[well again] ingest refused"]
