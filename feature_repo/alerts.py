@@ -41,13 +41,20 @@ class Alert:
     def is_due(self, now: datetime) -> bool:
         """Whether somebody is to be told: of what is new, worse, open for a day since, or over.
 
-        The end of an alert that nobody was told of is no news.
+        What asks nothing of anybody (info) is not told again. The end of an alert that nobody was told of is no news.
         """
         if self.closed_at is not None:
             return self.notified_at is not None and self.closing_notified_at is None
         if self.notified_at is None or self.notified_severity is None:
             return True
-        return _RANK[self.severity] > _RANK[self.notified_severity] or now - self.notified_at >= REMINDER
+        is_lasting = self.severity != "info" and now - self.notified_at >= REMINDER
+        return is_lasting or _RANK[self.severity] > _RANK[self.notified_severity]
+
+    @property
+    def is_reminder(self) -> bool:
+        """Whether telling it says nothing that was not told before: only who sees it again knows that it lasts."""
+        is_told = self.closed_at is None and self.notified_severity is not None
+        return is_told and _RANK[self.severity] <= _RANK[self.notified_severity or self.severity]
 
 
 _COLUMNS: Final = ", ".join(quote_name(field.name) for field in fields(Alert))

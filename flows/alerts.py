@@ -45,7 +45,7 @@ def raise_alert(entry: Entry, key: str, *, severity: Severity, subject: str, mes
     if not entry.lake.catalog.exists():
         return  # whoever begins a lake sits before it
     if _guard(entry, lambda: _write(entry, lambda connection: open_alert(connection, alert))):
-        _guard(entry, lambda: send_due(entry))
+        _guard(entry, lambda: send_due(entry, seen=key))
     else:
         _guard(entry, lambda: _send_unkept(entry, alert))
 
@@ -74,19 +74,26 @@ def resolve_failure(entry: Entry) -> None:
     resolve_alert(entry, _name_key(entry))
 
 
-def send_due(entry: Entry) -> None:
-    """Send what people are still to be told, each once; what cannot be sent stays for the next time."""
+def send_due(entry: Entry, *, seen: str | None = None) -> None:
+    """Send what people are still to be told, each once; what cannot be sent stays for the next time.
+
+    A reminder is sent only of the alert whose key was just seen again: of any other, this run may yet find the end.
+    """
     if not has_channel(entry.settings) or not entry.lake.catalog.exists():
         return
     with read_lake(entry.lake) as connection:
-        if not read_due_alerts(connection, entry.now):
+        if not _list_due(connection, entry, seen):
             return
     # Of two runs that end together one sends.
     with hold_lock(entry.lake.catalog.with_name("notices.lock"), "send notices", _PATIENCE_SECONDS):
         with read_lake(entry.lake) as connection:
-            due = read_due_alerts(connection, entry.now)
+            due = _list_due(connection, entry, seen)
         for alert in due:
             _send(entry, alert)
+
+
+def _list_due(connection: duckdb.DuckDBPyConnection, entry: Entry, seen: str | None) -> list[Alert]:
+    return [one for one in read_due_alerts(connection, entry.now) if one.key == seen or not one.is_reminder]
 
 
 def _send(entry: Entry, alert: Alert) -> None:

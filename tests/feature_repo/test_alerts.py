@@ -34,6 +34,7 @@ def build_alert(key: str = "run/score/spam", **values: Any) -> Alert:
         (build_alert(notified_at=NOW, notified_severity="warning"), 24, True),
         (build_alert(notified_at=NOW, notified_severity="info"), 1, True),
         (build_alert(notified_at=NOW, notified_severity="error"), 1, False),
+        (build_alert(severity="info", notified_at=NOW, notified_severity="info"), 99, False),
         (build_alert(closed_at=NOW), 1, False),
         (build_alert(closed_at=NOW, notified_at=NOW, notified_severity="warning"), 1, True),
         (build_alert(closed_at=NOW, notified_at=NOW, notified_severity="warning", closing_notified_at=NOW), 99, False),

@@ -49,6 +49,16 @@ def come_later(lake: Lake) -> None:
         connection.execute("update raw.comments set observed_at = observed_at + interval 1 hour")
 
 
+def mix_up(lake: Lake) -> None:
+    """Make a window that is like those before: every label as it was, the comments of all days at any time."""
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("update scores.spam_current set label = if(p_spam > 0.5, 'spam', 'ham')")
+        connection.execute(
+            "update raw.comments set observed_at = timestamptz '2026-09-01 00:00:00+00' "
+            "+ to_minutes(cast(md5_number_lower(comment_id) % 28800 as bigint))"
+        )
+
+
 def query(lake: Lake, sql: str) -> list[Any]:
     with read_lake(lake) as connection:
         return connection.execute(sql).fetchall()
@@ -66,8 +76,7 @@ def test_a_second_odd_window_is_told_and_answered_and_a_quiet_one_ends_it(lake: 
     assert build_report(later).title == "spam: DRIFT ALARM, 2 of the last 2 windows drifted"
     acts = query(lake, "select details ->> 'act', details ->> 'cause' from ops.runs where kind = 'heal'")
     assert acts == [("train", later.run_id)]
-    come_later(lake)
-    label_newest(lake, "if(p_spam > 0.5, 'spam', 'ham')")
+    mix_up(lake)
     assert not monitor("spam", days=4, now=NOW + 2 * DAY).is_violated
     assert webhook.titles == [
         "[error] spam: drift alarm",
