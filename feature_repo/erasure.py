@@ -35,7 +35,7 @@ SOURCE_COLUMN: Final = "payload"
 # The comment that a row answers; the row stays, and so does that it answers one.
 PARENT_COLUMN: Final = "parent_id"
 # Sentences and JSON in which a comment may be named; they stay without its name.
-PROSE_COLUMNS: Final = frozenset({"details", "example"})
+PROSE_COLUMNS: Final = frozenset({"details", "example", "message"})
 # What else of an erased row must not outlive it in the catalog's statistics.
 _PERSONAL_COLUMNS: Final = frozenset({"text_id", "author_id", "text"})
 

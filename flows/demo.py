@@ -16,6 +16,7 @@ from feature_repo.lake import Lake, read_lake
 from flows.ingest import Kind, ingest
 from flows.materialize import materialize
 from flows.monitor import monitor
+from flows.monitor import summarize as summarize_drift
 from flows.report import Grid, Report
 from flows.sample import DayFiles, Sample, SampleFiles, write_sample
 from flows.score import score
@@ -119,8 +120,7 @@ def _ingest(kind: Kind, paths: list[Path], now: datetime, task_name: str | None 
 def _watch(now: datetime) -> str:
     receipt = monitor("sentiment", now=now)
     drifted = receipt.drift.drifted()
-    verdict = "DRIFT ALARM" if receipt.drift.is_alarm else "no alarm"
-    return f"{verdict}, {len(drifted)} of {len(receipt.drift.checks)} columns drifted" + (
+    return f"{summarize_drift(receipt)}; {len(drifted)} of {len(receipt.drift.checks)} columns drifted" + (
         f": {', '.join(drifted[:6])}" if drifted else ""
     )
 

@@ -11,6 +11,7 @@ from prefect import flow
 from feature_repo.errors import Refused
 from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
+from flows.alerts import raise_failure
 from flows.entry import Entry, begin
 from flows.progress import report_progress
 from flows.report import Grid, Report
@@ -75,9 +76,11 @@ def ingest(
     )
     prepare_lake(entry.lake)
     receipt = run_step(entry, lambda: _ingest(entry, request))
-    tell(entry, build_report(receipt))
+    tell(entry, build_report(receipt), has_ended_well=not receipt.is_refused)
     if receipt.is_refused:
-        raise BatchRefused(receipt)
+        refusal = BatchRefused(receipt)
+        raise_failure(entry, refusal)
+        raise refusal
     return receipt
 
 

@@ -6,6 +6,7 @@ environment wins.
 
 import os
 import secrets
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake
+from scoring.alarm import AlarmRule
+from scoring.healing import HealingPolicy
 
 _PREFIX: Final = "SCORELAKE_"
 _TESTS: Final = "SCORELAKE_TEST_"  # read by the tests, not by the program
@@ -43,6 +46,16 @@ class Settings(BaseSettings):
     )
     disk_reserve_mib: int = Field(512, ge=0, description="What scoring leaves free on the disk, or is refused, MiB.")
     drift_sample_rows: int = Field(4_000, ge=100, description="Rows sampled per window for drift checks.")
+    alarm_windows: int = Field(3, ge=1, description="Windows that are looked at for an alarm, the newest included.")
+    alarm_violations: int = Field(2, ge=1, description="How many of them must violate, the newest among them.")
+    alert_block: str | None = Field(
+        None, description="Prefect block that alerts go to, such as slack-webhook/ops; a Secret of Apprise URLs, too."
+    )
+    alert_urls: SecretStr | None = Field(None, description="Apprise URLs that alerts go to, separated by blanks.")
+    freshness_hours: float = Field(48, gt=0, description="Without newer comments for so long, an alert is raised.")
+    heal: bool = Field(True, description="Whether a drift alarm rolls back a fresh version, or starts training.")
+    heal_cooldown_hours: float = Field(24, ge=0, description="At most one such act per model in so long.")
+    fresh_days: float = Field(7, ge=0, description="For so long after its promotion a version may be rolled back.")
     youtube_api_key: SecretStr | None = Field(None, description="Key of the YouTube Data API.")
     youtube_api_key_block: str | None = Field(None, description="Prefect Secret block that holds the key instead.")
     youtube_daily_units: int = Field(10_000, ge=1, description="Units of YouTube's quota that a day's runs may use.")
@@ -67,6 +80,16 @@ class Settings(BaseSettings):
     @classmethod
     def _make_absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @cached_property
+    def alarm_rule(self) -> AlarmRule:
+        """When windows that violate are an alarm; raises `BadData` if no number of them could be."""
+        return AlarmRule(self.alarm_violations, self.alarm_windows)
+
+    @cached_property
+    def healing_policy(self) -> HealingPolicy:
+        """For how long a version is fresh, and how long a model is left alone after an automatic act."""
+        return HealingPolicy(timedelta(days=self.fresh_days), timedelta(hours=self.heal_cooldown_hours))
 
     @cached_property
     def lake(self) -> Lake:

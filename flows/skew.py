@@ -5,6 +5,7 @@ from datetime import datetime
 from prefect import flow
 
 from feature_repo.errors import Refused
+from flows.alerts import raise_alert, resolve_alert
 from flows.entry import begin
 from flows.report import Grid, Report
 from flows.stage import prepare_lake, run_step, tell
@@ -48,7 +49,11 @@ def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceip
     receipt = run_step(entry, lambda: check_skew(entry.lake, model, run_id=entry.run_id, now=entry.now, rows=rows))
     tell(entry, build_report(receipt))
     if receipt.differing:
-        raise SkewFound(receipt)
+        found = SkewFound(receipt)
+        said = f"{found}\nWhat the model is served is not what it was judged on: find out what changed the features."
+        raise_alert(entry, f"skew/{model}", severity="error", subject="skew found", message=said)
+        raise found
+    resolve_alert(entry, f"skew/{model}")
     return receipt
 
 

@@ -22,6 +22,7 @@ from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from feature_repo.migration import find_outdated, migrate_tables
 from feature_repo.tables.scores import build_score_tables
+from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry
 from flows.report import Report, build_markdown
 from training.spec import list_specs, read_spec
@@ -33,7 +34,7 @@ _LONGEST_WAIT: Final = timedelta(minutes=5)
 
 
 def run_step(entry: Entry, step: Callable[[], T]) -> T:
-    """Run the step of a stage, trying again what was unavailable; a failure is written into the ledger."""
+    """Run the step of a stage, trying again what was unavailable; a failure is written into the ledger, and told."""
     attempts = stamina.retry_context(
         on=Unavailable,
         attempts=1 + entry.settings.retries,
@@ -45,8 +46,10 @@ def run_step(entry: Entry, step: Callable[[], T]) -> T:
         for attempt in attempts:
             with attempt, _report_full_disk(entry):
                 result = step()
-    except ScorelakeError as error:
-        _record_failure(entry, error)
+    except Exception as error:
+        if isinstance(error, ScorelakeError):
+            _record_failure(entry, error)
+        raise_failure(entry, error)
         raise
     return result
 
@@ -74,10 +77,12 @@ def _is_disk_full(error: BaseException) -> bool:
     return has_number or any(words in str(error) for words in ("No space left on device", "disk is full"))
 
 
-def tell(entry: Entry, report: Report) -> None:
-    """Keep a report as the run's artifact, where the Prefect UI shows it."""
+def tell(entry: Entry, report: Report, *, has_ended_well: bool = True) -> None:
+    """Keep a report as the run's artifact, where the Prefect UI shows it; with it a run, of all its steps, ends."""
     key = f"{entry.kind}-{entry.model}" if entry.model else entry.kind
     create_markdown_artifact(build_markdown(report), key=key, description=entry.run_id)
+    if has_ended_well:
+        resolve_failure(entry)
 
 
 def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
-"""How the lake stands, from the ledger alone: tables, champions, what is owed, the last runs."""
+"""How the lake stands, from the ledger alone: what is wrong, tables, champions, what is owed, the last runs."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from feature_repo.alerts import read_open_alerts
 from feature_repo.lake import quote_name, read_lake
 from feature_repo.ledger import read_data_version, read_materialized_version
 from flows.report import Grid, Report
@@ -28,7 +29,10 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The lake at a glance; `last_runs` holds kind, model, start, outcome and rows out, newest first."""
+    """The lake at a glance; `last_runs` holds kind, model, start, outcome and rows out, newest first.
+
+    `open_alerts` holds severity, subject, beginning, how often it was seen, and what happened the last time.
+    """
 
     home: str
     data_version: int
@@ -36,6 +40,7 @@ class Status:
     rows: dict[str, int]
     models: tuple[ModelStatus, ...]
     last_runs: tuple[tuple[str, str | None, datetime, str, int | None], ...]
+    open_alerts: tuple[tuple[str, str, datetime, int, str], ...] = ()
 
 
 def read_status() -> Status:
@@ -49,10 +54,12 @@ def read_status() -> Status:
             "select kind, model, started_at, outcome, rows_out from ops.runs order by started_at desc, run_id limit ?",
             [_SHOWN_RUNS],
         ).fetchall()
+        alerts = read_open_alerts(connection)
     models = tuple(
         ModelStatus(model, champions.get(model), read_owed(lake, ScoreRequest(model)).rows) for model in list_specs()
     )
-    return Status(str(lake.home), *versions, rows, models, tuple(runs))
+    told = tuple((one.severity, one.subject, one.opened_at, one.occurrences, one.message) for one in alerts)
+    return Status(str(lake.home), *versions, rows, models, tuple(runs), told)
 
 
 def build_report(status: Status) -> Report:
@@ -76,7 +83,15 @@ def build_report(status: Status) -> Report:
         ),
         title="last runs",
     )
-    return Report("Status", facts, (models, runs))
+    alerts = Grid(
+        ("", "what is wrong", "since (UTC)", "seen", "the last time"),
+        tuple(
+            (severity, subject, f"{at:%Y-%m-%d %H:%M}", seen, message)
+            for severity, subject, at, seen, message in status.open_alerts
+        ),
+        title="open alerts",
+    )
+    return Report("Status", facts, (*((alerts,) if alerts.rows else ()), models, runs))
 
 
 def _read_champions(connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:

@@ -52,7 +52,7 @@ def ingest_youtube(
     try:
         receipt = run_step(entry, lambda: run_ingest(entry.lake, request, api, on_progress=report_progress))
     except QuotaStop as stop:
-        tell(entry, build_report(stop.receipt))
+        tell(entry, build_report(stop.receipt), has_ended_well=False)
         raise
     tell(entry, build_report(receipt))
     return receipt

@@ -1,7 +1,7 @@
 """Whether the newest comments and predictions still look like those the model was judged on.
 
 Belongs here: comparing two samples column by column with Evidently, whose objects become ours at the
-door, and its HTML page. Not here: drawing samples, storing checks, alarms over several windows, nulls.
+door, and its HTML page. Not here: drawing samples, storing checks, alarms over several windows (`alarm`), nulls.
 
 Distances, not p-values: on thousands of rows every harmless difference is "significant" (Evidently,
 https://www.evidentlyai.com/blog/data-drift-detection-large-datasets). `wasserstein` for numbers, over the
@@ -80,7 +80,7 @@ class DriftReport:
         return sum(verdicts) / len(verdicts) if verdicts else 0.0
 
     @property
-    def is_alarm(self) -> bool:
+    def is_violated(self) -> bool:
         """True when any prediction drifted, or at least `ALARM_SHARE` of the compared features."""
         predictions = [check.is_drifted for check in self.checks if check.kind == "prediction"]
         return any(predictions) or self.drifted_feature_share >= ALARM_SHARE

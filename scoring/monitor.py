@@ -1,6 +1,7 @@
 """The step that compares the newest window of scored comments with the windows before it.
 
-Drawing the samples and keeping the checks belong here; what drift is, and the report, belong to `drift`.
+Drawing the samples and keeping the checks belong here; what drift is, and the report, belong to `drift`, when it is an
+alarm to `alarm`.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from feature_repo.lake import Lake, quote_name, read_lake, run_transaction, writ
 from feature_repo.ledger import Run, append_run
 from feature_repo.tables.columns import BIGINT, DOUBLE
 from feature_repo.tables.features import COMMENT_FEATURES
+from scoring.alarm import Alarm, AlarmRule, WindowVerdict, judge_windows
 from scoring.drift import DriftColumns, DriftReport, check_drift
 
 if TYPE_CHECKING:
@@ -23,11 +25,22 @@ if TYPE_CHECKING:
 _SAMPLE: Final = Path(__file__).with_name("sample.sql")
 # Four times the current window: long enough to be typical, short enough to follow the seasons.
 _REFERENCE_WINDOWS: Final = 4
+_RULE: Final = AlarmRule()
+_WATCHED: Final = Path(__file__).with_name("watched.sql")
+_CHECKS_READ: Final = 200  # far enough back to know when an alarm began
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorReceipt:
-    """What a drift check found: the windows compared, the report's file, and Evidently's values as ours."""
+    """What a drift check found: the windows compared, the report's file, and Evidently's values as ours.
+
+    Parameters
+    ----------
+    is_violated
+        Whether this window drifted.
+    alarm
+        What this window and those before it amount to.
+    """
 
     run_id: str
     model: str
@@ -36,11 +49,20 @@ class MonitorReceipt:
     window_to: datetime
     report_path: Path
     drift: DriftReport
+    is_violated: bool
+    alarm: Alarm
     seconds: float
 
 
-def monitor_drift(
-    lake: Lake, model: str, *, run_id: str, now: datetime, days: int = 7, sample_rows: int = 4_000
+def monitor_drift(  # noqa: PLR0913 - two of them are settings with defaults
+    lake: Lake,
+    model: str,
+    *,
+    run_id: str,
+    now: datetime,
+    days: int = 7,
+    sample_rows: int = 4_000,
+    rule: AlarmRule = _RULE,
 ) -> MonitorReceipt:
     """Compare features and predictions of the newest `days` of scored comments with the four times before.
 
@@ -57,11 +79,35 @@ def monitor_drift(
         current = _draw(connection, model, window_from, window_to, sample_rows)
     report_path = lake.home / "reports" / f"{run_id}.html"
     drift = check_drift(reference, current, columns=_COLUMNS, report_path=report_path)
+    verdict = WindowVerdict(window_to, now, drift.is_violated)
+    with read_lake(lake) as connection:
+        alarm = judge_windows([verdict, *read_verdicts(connection, model)], rule)
     receipt = MonitorReceipt(
-        run_id, model, reference_from, window_from, window_to, report_path, drift, perf_counter() - started
+        run_id,
+        model,
+        reference_from,
+        window_from,
+        window_to,
+        report_path,
+        drift,
+        drift.is_violated,
+        alarm,
+        perf_counter() - started,
     )
     _append_checks(lake, receipt, now)
     return receipt
+
+
+def read_verdicts(connection: "duckdb.DuckDBPyConnection", model: str) -> tuple[WindowVerdict, ...]:
+    """Read what the newest drift checks of a model said of their windows, the newest first."""
+    rows = connection.execute(_WATCHED.read_text(), {"model": model, "checks": _CHECKS_READ}).fetchall()
+    return tuple(WindowVerdict(*row) for row in rows)
+
+
+def read_newest_observation(connection: "duckdb.DuckDBPyConnection") -> datetime | None:
+    """Read when the newest comment was first seen (UTC); None if the sources did not tell that of any."""
+    row = connection.execute("select max(observed_at) from raw.comments where not is_observed_at_imputed").fetchone()
+    return row[0] if row else None
 
 
 def _list_numeric_features() -> tuple[str, ...]:
@@ -134,7 +180,9 @@ def _build_run(receipt: MonitorReceipt, now: datetime) -> Run:
         stage_seconds={"compare": receipt.seconds},
         details={
             "drifted": receipt.drift.drifted(),
-            "is_alarm": receipt.drift.is_alarm,
+            "is_alarm": receipt.alarm.is_on,
+            "is_violated": receipt.is_violated,
+            "window_to": receipt.window_to,
             "skipped": dict(receipt.drift.skipped),
         },
     )

@@ -91,6 +91,16 @@ def read_standing(connection: "duckdb.DuckDBPyConnection", model: str) -> Standi
     return Standing(*row) if row else Standing(None, None)
 
 
+def read_last_change(connection: "duckdb.DuckDBPyConnection", model: str) -> tuple[Action, datetime] | None:
+    """Read how the champion in force became it, promoted or rolled back, and when; None before there is one."""
+    row = connection.execute(
+        "select action, decided_at from ops.promotions "
+        "where model = ? and action in ('promoted', 'rolled_back') order by decided_at desc limit 1",
+        [model],
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
 def read_champion_at(connection: "duckdb.DuckDBPyConnection", model: str, instant: datetime) -> str | None:
     """Read who was champion at an instant (aware); None before the first promotion.
 

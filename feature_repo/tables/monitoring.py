@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from feature_repo.tables.columns import BIGINT, BOOLEAN, DOUBLE, INSTANT, TEXT, column, table
+from feature_repo.tables.columns import BIGINT, BOOLEAN, DAY, DOUBLE, INSTANT, NOT_NEGATIVE, SHARE, TEXT, column, table
 
 DRIFT: Final = table(
     "monitoring.drift",
@@ -80,5 +80,32 @@ SKEW: Final = table(
         ),
     },
 )
+PERFORMANCE: Final = table(
+    "monitoring.performance",
+    "How right scores were whose label came later: one row per version, week of the labels and slice. The label of a "
+    "comment is its last one, the score the one that was in force when it was given.",
+    ("model", "model_version", "week_on", "slice"),
+    {
+        "run_id": column(TEXT, "Monitor run that counted last."),
+        "model": column(TEXT, "Model."),
+        "model_version": column(TEXT, "Version that gave the scores."),
+        "week_on": column(DAY, "Monday of the ISO week in which the labels were given (UTC)."),
+        "slice": column(TEXT, "all, or the name of one of the model's slices."),
+        "label_count": column(BIGINT, "Labelled comments.", NOT_NEGATIVE),
+        "group_count": column(BIGINT, "Videos they are of; a comment without one counts for itself.", NOT_NEGATIVE),
+        "accuracy": column(DOUBLE, "Share of the labels that the scores have, 0 to 1.", SHARE),
+        "accuracy_low": column(DOUBLE, "Lower end of its interval, 95 %, by resampling videos.", SHARE),
+        "accuracy_high": column(DOUBLE, "Upper end of the same interval.", SHARE),
+        "macro_f1": column(DOUBLE, "Mean of F1 over the classes that occur, 0 to 1.", SHARE),
+        "macro_f1_low": column(DOUBLE, "Lower end of its interval, 95 %, by resampling videos.", SHARE),
+        "macro_f1_high": column(DOUBLE, "Upper end of the same interval.", SHARE),
+        "promised_accuracy": column(DOUBLE, "Accuracy on held-out rows when the version was registered.", SHARE),
+        "is_judged": column(BOOLEAN, "Whether there are enough labels and videos for a verdict."),
+        "is_violated": column(
+            BOOLEAN, "Whether it is judged, and even the upper end of the interval is below what was promised."
+        ),
+        "counted_at": column(INSTANT, "When it was counted (UTC)."),
+    },
+)
 
-TABLES: Final = (DRIFT, FEATURE_LOG, UNSCORED, SKEW)
+TABLES: Final = (DRIFT, FEATURE_LOG, UNSCORED, SKEW, PERFORMANCE)

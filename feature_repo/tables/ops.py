@@ -1,4 +1,4 @@
-"""What was done: runs, verdicts and leases, `ops.*`."""
+"""What was done, and what went wrong: runs, verdicts, leases and alerts, `ops.*`."""
 
 from typing import Final
 
@@ -23,8 +23,8 @@ RUNS: Final = table(
         "run_id": column(TEXT, "Id of the run; for an ingest it is the batch_id."),
         "kind": column(
             TEXT,
-            "ingest, revert, replay, materialize, train, evaluate, score, monitor, expire or erase; ingest-youtube if "
-            "that failed.",
+            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, expire or erase; "
+            "ingest-youtube if that failed.",
         ),
         "model": column(TEXT, "Model the run worked for; null if none.", nullable=True),
         "model_version": column(TEXT, "Version of the model, resolved once; null if none.", nullable=True),
@@ -120,5 +120,27 @@ CURSORS: Final = table(
         "run_id": column(TEXT, "Run that brought it here."),
     },
 )
+ALERTS: Final = table(
+    "ops.alerts",
+    "What somebody should know: one row for each time that something went wrong, until it was well again.",
+    ("alert_id",),
+    {
+        "alert_id": column(TEXT, "Key, and the run that opened it."),
+        "key": column(TEXT, "What it is about; of each key at most one alert is open."),
+        "severity": column(TEXT, "info, warning or error; it never falls while the alert is open."),
+        "subject": column(TEXT, "What happened, in a line."),
+        "message": column(TEXT, "What happened the last time, what to do, and the run; no address of a channel."),
+        "model": column(TEXT, "Model it is about; null if none.", nullable=True),
+        "run_id": column(TEXT, "Run that saw it last."),
+        "opened_at": column(INSTANT, "When it was first seen (UTC)."),
+        "seen_at": column(INSTANT, "When it was last seen (UTC)."),
+        "occurrences": column(BIGINT, "How often it was seen.", NOT_NEGATIVE),
+        "closed_at": column(INSTANT, "When it was found well again (UTC); null while it is open.", nullable=True),
+        "notified_at": column(INSTANT, "When it was last sent (UTC); null if never.", nullable=True),
+        "notified_severity": column(TEXT, "Severity that was sent then; null if never.", nullable=True),
+        "closing_notified_at": column(INSTANT, "When its end was sent (UTC); null if not.", nullable=True),
+        "notice_error": column(TEXT, "Why the last attempt to send it failed; null if it did not.", nullable=True),
+    },
+)
 
-TABLES: Final = (RUNS, PROMOTIONS, LEASES, QUOTA, CURSORS)
+TABLES: Final = (RUNS, PROMOTIONS, LEASES, QUOTA, CURSORS, ALERTS)

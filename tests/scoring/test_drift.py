@@ -63,7 +63,7 @@ def repeat(**counts: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("features", "predictions", "share", "is_alarm"),
+    ("features", "predictions", "share", "is_violated"),
     [
         ([], [], 0.0, False),
         ([0, 0, 0, 0], [0, 0], 0.0, False),
@@ -75,14 +75,14 @@ def repeat(**counts: int) -> list[str]:
     ],
 )
 def test_a_drifted_prediction_or_three_features_in_ten_are_an_alarm(
-    *, features: list[int], predictions: list[int], share: float, is_alarm: bool
+    *, features: list[int], predictions: list[int], share: float, is_violated: bool
 ) -> None:
     checks = (
         *(make_check("text_chars", "data", is_drifted=bool(drifted)) for drifted in features),
         *(make_check("label", "prediction", is_drifted=bool(drifted)) for drifted in predictions),
     )
     report = DriftReport(checks)
-    assert (report.drifted_feature_share, report.is_alarm) == (share, is_alarm)
+    assert (report.drifted_feature_share, report.is_violated) == (share, is_violated)
 
 
 def test_drifted_names_the_columns_in_their_order() -> None:
@@ -104,7 +104,7 @@ def test_two_samples_of_the_same_comments_do_not_drift(tmp_path: Path) -> None:
     ]
     assert {(it.reference_rows, it.current_rows) for it in report.checks} == {(1500, 1500)}
     assert all(0 < it.score < it.threshold for it in report.checks)
-    assert (report.drifted(), report.is_alarm, report.skipped) == ((), False, {})
+    assert (report.drifted(), report.is_violated, report.skipped) == ((), False, {})
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_columns_that_cannot_be_compared_are_skipped_with_a_reason(tmp_path: Pat
 def test_small_windows_give_no_verdict_but_a_page(tmp_path: Path) -> None:
     page = tmp_path / "drift.html"
     report = check_drift(make_window(1, 20), make_window(2, 20, length=9), columns=COLUMNS, report_path=page)
-    assert (report.checks, set(report.skipped), report.is_alarm) == (
+    assert (report.checks, set(report.skipped), report.is_violated) == (
         (),
         {"text_chars", "url_count", "confidence", "label"},
         False,

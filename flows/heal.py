@@ -1,0 +1,96 @@
+"""What is done by itself about a drift alarm: a rollback with its backfill, or training; at most one act a day.
+
+What is called for is decided in `scoring.healing`, which also writes it into the ledger.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.deployments import run_deployment
+from prefect.runtime import deployment
+
+from feature_repo.errors import ScorelakeError
+from flows.alerts import raise_alert, resolve_failure
+from flows.entry import Entry, begin
+from flows.score import build_options, run_request
+from flows.stage import run_step
+from flows.train import summarize, train
+from scoring.healing import Decision, Symptom, begin_healing
+from scoring.owed import ScoreRequest
+from training.promote import roll_back
+from training.promotions import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class HealReceipt:
+    """What was done about an alarm, why, and what came of it, in a sentence."""
+
+    model: str
+    decision: Decision
+    outcome: str
+
+
+def heal(entry: Entry, model: str, symptom: Symptom) -> HealReceipt | None:
+    """Answer a drift alarm of a model, and tell what was done; None if healing is switched off.
+
+    What fails is told as the failure of its own run; the run that watches goes on.
+    """
+    if not entry.settings.heal:
+        return None
+    own = begin("heal", model, entry.now)
+    try:
+        decision, standing = run_step(own, lambda: _decide(own, model, symptom))
+        if decision.act == "none":
+            return HealReceipt(model, decision, "left alone")
+        outcome = _roll_back(own, model, standing, decision) if decision.act == "roll back" else _train(own, model)
+    except ScorelakeError as error:
+        return HealReceipt(model, Decision("none", str(error)), "failed")
+    resolve_failure(own)
+    said = f"Because {decision.why}. {outcome} The alarm is of run {symptom.run_id}."
+    raise_alert(own, f"heal/{model}", severity="info", subject=f"healing itself: {decision.act}", message=said)
+    return HealReceipt(model, decision, outcome)
+
+
+def _decide(own: Entry, model: str, symptom: Symptom) -> tuple[Decision, Standing]:
+    return begin_healing(own.lake, model, symptom, own.settings.healing_policy, run_id=own.run_id, now=own.now)
+
+
+def _roll_back(own: Entry, model: str, standing: Standing, decision: Decision) -> str:
+    reason = f"Rolled back by run {own.run_id}: {decision.why}."
+    changed = run_step(own, lambda: roll_back(own.lake, model, reason=reason, run_id=own.run_id, now=own.now))
+    request = ScoreRequest(model, "backfill", instead_of=standing.champion)
+    scoring = begin("backfill", model, own.now)
+    receipt = run_request(scoring, request, build_options(own.settings, None, None))
+    before, after = changed.champion_before, changed.champion_after
+    return (
+        f"Version {after} is champion again, and has scored {receipt.rows_scored:,} comments instead of version "
+        f"{before}. Look at why version {before} went wrong."
+    )
+
+
+def _train(own: Entry, model: str) -> str:
+    # Where the run is a deployment's, a worker is there, and training has a deployment with its own settings.
+    submitted = _submit_training(model) if deployment.id else None
+    if submitted:
+        return f"Training was submitted as {submitted}; the gate decides."
+    return f"Trained: {summarize(train(model, now=own.now))}."
+
+
+def _submit_training(model: str) -> str | None:
+    from prefect import get_client  # noqa: PLC0415 - only a deployment's run needs it
+    from prefect.client.schemas.filters import (  # noqa: PLC0415 - the same
+        DeploymentFilter,
+        DeploymentFilterTags,
+        FlowFilter,
+        FlowFilterName,
+    )
+
+    with get_client(sync_client=True) as client:
+        found = client.read_deployments(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["train"])),
+            deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[model])),
+        )
+    if not found:
+        return None
+    submitted: Any = run_deployment(found[0].id, timeout=0, as_subflow=False)
+    return str(submitted.name)

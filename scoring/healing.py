@@ -1,0 +1,115 @@
+"""What a drift alarm calls for: back to the version before, training anew, or a person.
+
+A version that was promoted just before its predictions drifted is taken back. Anything else (the comments have changed,
+the version is old, or has been put back already) is answered by training, where the gate decides as always. The
+decision is pure; what it needs is read here, what is done about it belongs to `flows`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+from feature_repo.lake import Lake, run_transaction, write_lake
+from feature_repo.ledger import Run, append_run
+from training.promotions import Action, Standing, read_last_change, read_standing
+
+if TYPE_CHECKING:
+    import duckdb
+
+Act = Literal["roll back", "train", "none"]
+
+_LAST_ACT: Final = "select max(started_at) from ops.runs where kind = 'heal' and outcome = 'done' and model = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class HealingPolicy:
+    """For how long a version counts as fresh, and how long a model is left alone after an act."""
+
+    fresh: timedelta = timedelta(days=7)
+    cooldown: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """An alarm that is on: the run that found it, the check of its first violation, and whether predictions drifted.
+
+    Features drift without any doing of a version.
+    """
+
+    run_id: str
+    began_at: datetime
+    has_drifting_predictions: bool
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the ledger says of a model: how its champion became it and when, and when the last automatic act began."""
+
+    standing: Standing
+    changed_by: Action | None = None
+    changed_at: datetime | None = None
+    last_act_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done, and why."""
+
+    act: Act
+    why: str
+
+
+def decide(symptom: Symptom, history: History, policy: HealingPolicy, now: datetime) -> Decision:
+    """Decide what an alarm calls for."""
+    if history.last_act_at is not None and now - history.last_act_at < policy.cooldown:
+        return Decision("none", f"there was an automatic act at {history.last_act_at:%Y-%m-%d %H:%M} UTC already")
+    reason = _find_reason_to_keep(symptom, history, policy, now)
+    if reason:
+        return Decision("train", reason)
+    champion, since = history.standing.champion, history.changed_at
+    return Decision(
+        "roll back", f"version {champion} was promoted at {since:%Y-%m-%d %H:%M} UTC, before the drift began"
+    )
+
+
+def _find_reason_to_keep(symptom: Symptom, history: History, policy: HealingPolicy, now: datetime) -> str:
+    """Why the champion is no suspect; empty if it is one."""
+    champion, since = history.standing.champion, history.changed_at
+    if history.changed_by != "promoted" or since is None:
+        return f"version {champion} was not newly promoted"
+    if now - since > policy.fresh:
+        return f"version {champion} has been champion for {(now - since).days} days"
+    if symptom.began_at < since:
+        return f"the drift began before version {champion} was promoted"
+    if not symptom.has_drifting_predictions:
+        return f"features drifted, and what version {champion} says did not"
+    return "" if history.standing.previous else f"there is no champion before version {champion}"
+
+
+def begin_healing(
+    lake: Lake, model: str, symptom: Symptom, policy: HealingPolicy, *, run_id: str, now: datetime
+) -> tuple[Decision, Standing]:
+    """Decide, and write an act into the ledger before it is done: what fails is not tried again within the cooldown.
+
+    Returns the decision, and who was champion when it was taken. Two runs cannot both decide to act: they read and
+    write under the writer's lock.
+    """
+
+    def work(connection: "duckdb.DuckDBPyConnection") -> tuple[Decision, Standing]:
+        history = read_history(connection, model)
+        decision = decide(symptom, history, policy, now)
+        if decision.act != "none":
+            details = {"act": decision.act, "why": decision.why, "cause": symptom.run_id}
+            version = history.standing.champion
+            append_run(connection, Run(run_id, "heal", now, now, model=model, model_version=version, details=details))
+        return decision, history.standing
+
+    with write_lake(lake, purpose=f"heal {model}") as connection:
+        return run_transaction(connection, work)
+
+
+def read_history(connection: "duckdb.DuckDBPyConnection", model: str) -> History:
+    """Read what the ledger says of a model's champion and of the automatic acts for it."""
+    changed_by, changed_at = read_last_change(connection, model) or (None, None)
+    row = connection.execute(_LAST_ACT, [model]).fetchone()
+    return History(read_standing(connection, model), changed_by, changed_at, row[0] if row else None)
