@@ -6,11 +6,11 @@ from prefect import flow
 
 from flows.entry import begin
 from flows.report import Grid, Report
-from flows.stage import run_step, tell
+from flows.stage import RUN_SECONDS, run_step, tell
 from scoring.monitor import MonitorReceipt, monitor_drift
 
 
-@flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False)
+@flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
 def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorReceipt:
     """Compare the newest days of scored comments with those before, and keep the checks and a report.
 
