@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +14,15 @@ import pytest
 def call(url: str, body: Any = None, method: str | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        content = answer.read()
+    for attempt in range(10):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                content = answer.read()
+            break
+        except urllib.error.HTTPError as error:  # its SQLite is busy, and it wants to be asked again
+            if error.code != 503 or attempt == 9:
+                raise
+            time.sleep(1)
     return json.loads(content) if content else None
 
 
