@@ -56,6 +56,7 @@ def session(*, as_json: bool) -> Iterator[Show]:
 
         if as_json:
             sys.stdout.write(build_json(receipt) + "\n")
+            sys.stdout.flush()  # a command may go on for days
         else:
             print_report(build_report(receipt), Console())
 

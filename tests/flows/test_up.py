@@ -105,6 +105,15 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     assert not (operator.home / "up.json").exists()
 
 
+def test_a_server_that_is_set_is_not_overruled(tmp_path: Path) -> None:
+    environment = {**os.environ, "SCORELAKE_HOME": str(tmp_path / "home"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    command = [sys.executable, "-m", "flows.cli", "up"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "BadData: PREFECT_API_URL names a server already: http://127.0.0.1:9/api. Unset it" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
 def check_addresses(prefect: str, mlflow: str) -> None:
     assert call(f"{prefect}/api/health") is True
     for url in (prefect, mlflow):
