@@ -29,8 +29,8 @@ def maintain(as_json: Json = False) -> None:
     Example: `scorelake maintain`
     """
     with terminal.flow_session(as_json=as_json) as session:
-        from flows.expire import build_report
-        from flows.expire import expire as run
+        from flows.maintain import build_report
+        from flows.maintain import maintain as run
 
         session.wait()
         session.show(run(), build_report)

@@ -7,13 +7,13 @@ from prefect import flow
 from flows.entry import begin
 from flows.evaluation import build_grids
 from flows.report import Report
-from flows.stage import run_step, tell
+from flows.stage import RUN_SECONDS, run_step, tell
 from flows.train import read_trainable_version
 from training.reevaluate import EvaluateReceipt, evaluate_model
 from training.spec import read_spec
 
 
-@flow(name="evaluate", flow_run_name="evaluate-{model}", log_prints=False)
+@flow(name="evaluate", flow_run_name="evaluate-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
 def evaluate(model: str, version: str | None = None, now: datetime | None = None) -> EvaluateReceipt:
     """Evaluate a version on the rows that are held out now; they grow as labels come in.
 

@@ -15,7 +15,7 @@ from flows.alerts import raise_failure
 from flows.entry import Entry, begin
 from flows.progress import report_progress
 from flows.report import Grid, Report
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 
 Kind = Literal["comments", "videos", "channels", "labels"]
 
@@ -33,7 +33,7 @@ class BatchRefused(Refused):
         )
 
 
-@flow(name="ingest", flow_run_name="ingest-{kind}", log_prints=False)
+@flow(name="ingest", flow_run_name="ingest-{kind}", log_prints=False, timeout_seconds=RUN_SECONDS)
 def ingest(
     kind: Kind,
     paths: list[str],

@@ -11,10 +11,10 @@ from feature_repo.retrieval import apply_definitions, is_applied
 from flows.entry import begin
 from flows.progress import report_progress
 from flows.report import Report
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 
 
-@flow(name="materialize", flow_run_name="materialize", log_prints=False)
+@flow(name="materialize", flow_run_name="materialize", log_prints=False, timeout_seconds=RUN_SECONDS)
 def materialize(now: datetime | None = None) -> MaterializeReceipt:
     """Compute the features of everything ingested since the last time, and of the hours that have passed.
 

@@ -11,7 +11,7 @@ from flows.alerts import raise_alert, resolve_alert
 from flows.entry import Entry, begin
 from flows.heal import HealReceipt, heal
 from flows.report import Grid, Report
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 from scoring.alarm import Alarm
 from scoring.healing import Symptom
 from scoring.monitor import MonitorReceipt, monitor_drift, read_newest_observation
@@ -21,7 +21,7 @@ from training.spec import read_spec
 _NAMED_COLUMNS: Final = 6
 
 
-@flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False)
+@flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
 def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorReceipt:
     """Compare the newest days of scored comments with those before, and scores with the labels that came later.
 

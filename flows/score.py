@@ -10,7 +10,7 @@ from prefect import flow
 from flows.entry import Entry, begin
 from flows.owed import build_report
 from flows.progress import report_progress
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 from flows.terminal import EngineName
 from scoring.dask_engine import DaskEngine
 from scoring.economics import size_partitions
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scoring.engine import Engine
 
 
-@flow(name="score", flow_run_name="score-{model}", log_prints=False)
+@flow(name="score", flow_run_name="score-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
 def score(
     model: str,
     shadow: str | None = None,

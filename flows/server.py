@@ -1,4 +1,4 @@
-"""The Prefect API that a command talks to: the one that is set, or one of its own for as long as it runs.
+"""The Prefect API that a command talks to: the one that is set, that of `scorelake up`, or one of its own.
 
 A command's own server starts beside it, while the heavy libraries load, and keeps its state under the
 lake's home, so that the Prefect UI shows every run that any command has made.
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from feature_repo.errors import Unavailable
+from flows.up_state import SERVER, read_state
 
 _START_SECONDS: Final = 120
 
@@ -33,7 +34,7 @@ class LocalServer:
     def wait(self) -> None:
         """Wait until the server answers; raises `Unavailable` if it does not come up."""
         deadline = time.monotonic() + _START_SECONDS
-        while not _is_healthy(self.url):
+        while not is_answering(f"{self.url}/health"):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Unavailable(f"the Prefect server did not start; its log is {self.log}")
             time.sleep(0.1)
@@ -57,19 +58,29 @@ def set_environment(home: Path) -> None:
 
 @contextmanager
 def serve_api(home: Path) -> Iterator[LocalServer | None]:
-    """Start a server for one command, or nothing if PREFECT_API_URL names one already."""
+    """Start a server for one command, or nothing if PREFECT_API_URL names one or `scorelake up` has one running."""
     set_environment(home)
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return
-    server = _start(home)
-    os.environ["PREFECT_API_URL"] = server.url
+    running = find_running_api(home)
+    server = None if running else _start(home)
+    os.environ["PREFECT_API_URL"] = server.url if server else str(running)
     try:
         yield server
     finally:
         _flush_logs()
         del os.environ["PREFECT_API_URL"]
-        end_process(server.process)
+        if server:
+            end_process(server.process)
+
+
+def find_running_api(home: Path) -> str | None:
+    """Find the Prefect API of the `scorelake up` that runs on a home; None if there is none, or it does not answer."""
+    state = read_state(home)
+    if state is None or SERVER not in state.processes or not state.processes[SERVER].find():
+        return None  # another program may have the port by now
+    return state.api if is_answering(f"{state.api}/health") else None
 
 
 def end_process(process: "subprocess.Popen[bytes]", *, patience_seconds: float = 15) -> None:
@@ -82,10 +93,14 @@ def end_process(process: "subprocess.Popen[bytes]", *, patience_seconds: float =
         process.wait()
 
 
-def find_free_port() -> int:
-    """Find a TCP port on loopback that nobody listens on."""
+def find_free_port(preferred: int = 0) -> int:
+    """Find a TCP port on loopback that nobody listens on: the preferred one, or else any."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or one is taken for a minute after its server
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            return find_free_port()
         port: int = probe.getsockname()[1]
     return port
 
@@ -114,9 +129,10 @@ def _flush_logs() -> None:
         APILogHandler().flush()
 
 
-def _is_healthy(url: str) -> bool:
+def is_answering(url: str) -> bool:
+    """Whether a server answers at an address of ours."""
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 - our own loopback URL
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback URL
             return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's "OK"
     except (urllib.error.URLError, OSError):
         return False

@@ -8,7 +8,7 @@ from feature_repo.errors import Refused
 from flows.alerts import raise_alert, resolve_alert
 from flows.entry import begin
 from flows.report import Grid, Report
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 from scoring.skew import SkewReceipt, check_skew
 
 _SHOWN = 20
@@ -26,7 +26,7 @@ class SkewFound(Refused):
         )
 
 
-@flow(name="skew", flow_run_name="skew-{model}", log_prints=False)
+@flow(name="skew", flow_run_name="skew-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
 def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceipt:
     """Check that features are the same however they are found: in the lake, from the text, in the online store.
 

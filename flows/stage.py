@@ -29,6 +29,9 @@ from training.spec import list_specs, read_spec
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+# A run that hangs would keep its deployment's only slot for ever. As long as a lease, and many times what a run takes;
+# backfill may take days and train may wait for a person, so they have no limit.
+RUN_SECONDS: Final = 6 * 3600
 _FIRST_WAIT: Final = timedelta(seconds=10)
 _LONGEST_WAIT: Final = timedelta(minutes=5)
 

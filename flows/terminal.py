@@ -56,6 +56,7 @@ def session(*, as_json: bool) -> Iterator[Show]:
 
         if as_json:
             sys.stdout.write(build_json(receipt) + "\n")
+            sys.stdout.flush()  # a command may go on for days
         else:
             print_report(build_report(receipt), Console())
 
@@ -119,10 +120,12 @@ def _watch_with(progress: Progress) -> Callable[[str, int, int | None], None]:
 
 def check_answerable() -> None:
     """Refuse to ask a person where nobody can answer: the server that a command starts for itself has no UI."""
-    if not os.environ.get("PREFECT_API_URL"):
+    from flows.server import find_running_api
+    from flows.settings import read_settings
+
+    if not os.environ.get("PREFECT_API_URL") and not find_running_api(read_settings().home):
         raise BadData(
-            "a person answers in the UI of a Prefect server; set PREFECT_API_URL to one, such as that of "
-            "`prefect server start`"
+            "a person answers in the UI of a Prefect server; start one with `scorelake up`, or set PREFECT_API_URL"
         )
 
 

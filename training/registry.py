@@ -118,7 +118,7 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
         If there is no such version, or its file is not the one that was registered.
     """
     number = _read_number(lake, model, wanted)
-    if number is None or not _locate_store(lake).exists():
+    if number is None or not locate_store(lake).exists():
         raise Unavailable(f"{model} has no {wanted} yet; run `scorelake train {model}`")
     with _open_client(lake) as client:
         find = client.get_model_version_by_alias if number == "challenger" else client.get_model_version
@@ -130,7 +130,7 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
 
 def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
     """All versions of a model, the newest first; none if it was never trained."""
-    if not _locate_store(lake).exists():
+    if not locate_store(lake).exists():
         return ()
     with _open_client(lake) as client:
         found = client.search_model_versions(f"name = '{model}'", max_results=10_000)
@@ -165,7 +165,7 @@ def replace_kept_rows(lake: "Lake", version: ModelVersion, rows: "pa.Table") -> 
 
 def find_newest(lake: "Lake", model: str, inputs: Mapping[str, str] | None = None) -> ModelVersion | None:
     """The newest version of a model, or of those fitted from the same inputs; None if there is none."""
-    if not _locate_store(lake).exists():
+    if not locate_store(lake).exists():
         return None
     wanted = f"name = '{model}'" + (f" and tags.{_INPUTS_TAG} = '{digest_json(inputs)}'" if inputs else "")
     with _open_client(lake) as client:
@@ -204,7 +204,8 @@ def _read_number(lake: "Lake", model: str, wanted: str) -> str | None:
     return standing.champion if wanted == "champion" else standing.previous
 
 
-def _locate_store(lake: "Lake") -> Path:
+def locate_store(lake: "Lake") -> Path:
+    """The SQLite database in which MLflow keeps runs and versions of this lake."""
     return lake.home / "mlflow" / "mlflow.db"
 
 
@@ -230,7 +231,7 @@ def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
         set_telemetry_client()  # type: ignore[no-untyped-call]  # in case someone else imported MLflow before, with telemetry on
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns that an environment without pip has no pip
     locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
-    store = f"sqlite:///{_locate_store(lake)}"
+    store = f"sqlite:///{locate_store(lake)}"
     try:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
             client = MlflowClient(tracking_uri=store, registry_uri=store)

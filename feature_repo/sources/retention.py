@@ -145,7 +145,7 @@ def _count(connection: "duckdb.DuckDBPyConnection", sql: str, values: dict[str, 
 def _build_run(receipt: ExpiryReceipt, now: datetime, sources: Sequence[str]) -> Run:
     return Run(
         run_id=receipt.run_id,
-        kind="expire",
+        kind="maintain",
         started_at=now,
         ended_at=now + timedelta(seconds=receipt.seconds),
         rows_out=receipt.texts,

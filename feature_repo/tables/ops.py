@@ -23,7 +23,7 @@ RUNS: Final = table(
         "run_id": column(TEXT, "Id of the run; for an ingest it is the batch_id."),
         "kind": column(
             TEXT,
-            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, expire or erase; "
+            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, maintain or erase; "
             "ingest-youtube if that failed.",
         ),
         "model": column(TEXT, "Model the run worked for; null if none.", nullable=True),

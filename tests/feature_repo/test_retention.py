@@ -90,7 +90,7 @@ def test_a_text_expires_when_its_source_has_not_shown_it_for_so_long(lake: Lake)
     ]
     assert (receipt.texts, receipt.before) == (5, NOW - timedelta(days=30))
     ledger = "select kind, outcome, rows_out, started_at, data_version from ops.runs where run_id = 'expiry'"
-    assert query(lake, ledger) == [("expire", "done", 5, NOW, None)]
+    assert query(lake, ledger) == [("maintain", "done", 5, NOW, None)]
 
 
 def test_which_sources_have_a_retention_is_a_setting(lake: Lake) -> None:

@@ -32,7 +32,8 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
         (["score"], 2, "Missing argument"),
         (["sql", "select 1", "--format", "xml"], 2, "Invalid value for '--format'"),
         (["promote", "sentimant", "1"], 2, "there is no model 'sentimant'"),
-        (["train", "sentiment", "--ask"], 2, "a person answers in the UI of a Prefect server; set PREFECT_API_URL"),
+        (["train", "sentiment", "--ask"], 2, "a person answers in the UI of a Prefect server; start one with"),
+        (["deploy"], 4, "Unavailable: no Prefect server: run `scorelake up` on"),
     ],
 )
 def test_a_users_mistake_is_a_sentence_and_an_exit_code(
@@ -55,6 +56,8 @@ COMMANDS = [
         ["monitor"],
         ["publish"],
         ["maintain"],
+        ["up"],
+        ["deploy"],
         ["erase"],
         ["status"],
         ["sql"],

@@ -48,7 +48,7 @@ def _importers(library: str) -> set[str]:
         ),
         ("mlflow", {"training/registry.py", "training/run_log.py"}),
         ("evidently", {"scoring/drift.py"}),
-        ("filelock", {"feature_repo/lake.py", "feature_repo/leftovers.py"}),
+        ("filelock", {"feature_repo/lake.py", "feature_repo/leftovers.py", "flows/up.py"}),
         ("googleapiclient", {"feature_repo/sources/youtube_client.py"}),
     ],
 )

@@ -18,7 +18,7 @@ from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
-from flows.expire import build_report, expire
+from flows.maintain import build_report, maintain
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)  # DuckLake dates its snapshots by its own clock
@@ -68,17 +68,17 @@ def test_what_expired_is_gone_from_the_home_once_the_horizon_has_passed(
     prefect_api: None, filled: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCORELAKE_HOME", str(filled.home))
-    first = expire(now=NOW)
+    first = maintain(now=NOW)
     assert (first.expiry.texts, first.expiry.payloads, first.purge.snapshots_expired) == (0, 0, 0)
     monkeypatch.setenv("SCORELAKE_RETENTION_DAYS", "20")
-    second = expire(now=NOW + timedelta(hours=1))
+    second = maintain(now=NOW + timedelta(hours=1))
     assert (second.expiry.texts, second.expiry.token_rows, second.expiry.payloads) == (1, 1, 0)
     assert read_texts(filled) == [("a", None), ("b", "mouse")]
     assert is_on_disk(filled, "Aardvark day"), "older snapshots show it"
     left = filled.staging / "score-spam-1" / "00000.parquet"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"left")
-    third = expire(now=NOW + timedelta(days=21))
+    third = maintain(now=NOW + timedelta(days=21))
     assert (third.leftovers, left.exists()) == (1, False)
     assert third.compaction.files_before >= third.compaction.files_after
     assert (third.expiry.texts, third.expiry.payloads) == (1, 1)
@@ -87,7 +87,7 @@ def test_what_expired_is_gone_from_the_home_once_the_horizon_has_passed(
     for text in ("Aardvark", "mouse"):
         assert not is_on_disk(filled, text)
     with get_client(sync_client=True) as client:
-        told = [artifact.data for artifact in client.read_artifacts() if artifact.key == "expire"]
+        told = [artifact.data for artifact in client.read_artifacts() if artifact.key == "maintain"]
     assert any("1 texts expired" in str(report) for report in told)
 
 
@@ -105,10 +105,10 @@ def test_what_a_live_run_has_staged_stays_however_old(
                 "values ('spam/production', 'score-spam-live', ?, ?, ?, ?)",
                 [socket.gethostname(), other.pid, NOW, NOW + timedelta(hours=6)],
             )
-        assert expire(now=NOW).leftovers == 1
+        assert maintain(now=NOW).leftovers == 1
         other.communicate(b"\n")
     assert [folder.name for folder in filled.staging.iterdir()] == ["score-spam-live"]
-    assert expire(now=NOW).leftovers == 1, "its process has ended"
+    assert maintain(now=NOW).leftovers == 1, "its process has ended"
 
 
 def test_small_files_become_few_and_it_is_told(
@@ -118,7 +118,7 @@ def test_small_files_become_few_and_it_is_told(
     for number in range(8):
         with write_lake(filled, purpose="test") as connection:
             connection.execute(f"insert into raw.comment_deletions select 'a', 'v', to_timestamp({number}), true, 'r'")
-    receipt = expire(now=NOW)
+    receipt = maintain(now=NOW)
     assert receipt.compaction.tables == ("raw.comment_deletions",)
     facts = build_report(receipt).facts
     assert facts["files of tables"] == f"{receipt.compaction.files_before:,} → {receipt.compaction.files_after:,}"

@@ -15,7 +15,7 @@ from feature_repo.upkeep import PurgeReceipt, purge_deleted
 from flows.entry import Entry, begin
 from flows.progress import report_progress
 from flows.report import Report
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 from scoring.lease import list_live_runs
 
 
@@ -39,8 +39,8 @@ class MaintainReceipt:
     disk_bytes_after: int
 
 
-@flow(name="expire", flow_run_name="expire", log_prints=False)
-def expire(now: datetime | None = None) -> MaintainReceipt:
+@flow(name="maintain", flow_run_name="maintain", log_prints=False, timeout_seconds=RUN_SECONDS)
+def maintain(now: datetime | None = None) -> MaintainReceipt:
     """Take out texts that their source has not shown for too long, bring what was deleted off the disk, merge files.
 
     Parameters
@@ -48,7 +48,7 @@ def expire(now: datetime | None = None) -> MaintainReceipt:
     now
         Instant of the run; the clock if not given.
     """
-    entry = begin("expire", now=now)
+    entry = begin("maintain", now=now)
     prepare_lake(entry.lake)
     before = _measure(entry.lake)
     expiry = run_step(entry, lambda: _expire(entry))

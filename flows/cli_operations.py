@@ -1,0 +1,73 @@
+"""Commands about operating it: deployments, and everything in one terminal."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from feature_repo.errors import Unavailable
+from flows import terminal
+from flows.terminal import Json
+
+
+def add_operation_commands(app: typer.Typer) -> None:
+    """Give an app the commands of this module."""
+    for command in (up, deploy):
+        app.command()(command)
+
+
+def up(as_json: Json = False) -> None:
+    """Start everything in one terminal: Prefect's server, UI and worker, the deployments, MLflow's UI; Ctrl-C ends it.
+
+    What dies is started again. Prefect has port 4200 and MLflow 5000 if they are free, on this machine only; state and
+    logs are below SCORELAKE_HOME. Other commands on the same home use this server. On a new home the tables and
+    feature definitions are made first.
+
+    Example: `scorelake up`
+    """
+    from flows.settings import read_settings
+    from flows.up import build_report
+    from flows.up import up as run
+
+    settings = read_settings()
+    os.environ["SCORELAKE_HOME"] = str(settings.home)
+    with terminal.session(as_json=as_json) as show:
+        run(settings.lake, _say, lambda receipt: show(receipt, build_report))
+
+
+def deploy(
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare and change nothing; exit code 3 if it differs.")
+    ] = False,
+    remove_outdated: Annotated[
+        bool, typer.Option("--remove-outdated", help="Remove deployments of earlier releases.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Apply prefect.yaml to the Prefect server and verify every deployment, with its schedule and limit.
+
+    The server is that of PREFECT_API_URL, or else that of a running `scorelake up`. Safe to repeat: what was changed
+    there by hand is put right and told, but for what was switched off, which stays off.
+
+    Example: `scorelake deploy --check`
+    """
+    from flows.server import find_running_api, set_environment
+    from flows.settings import read_settings
+
+    home = read_settings().home
+    set_environment(home)
+    api = os.environ.get("PREFECT_API_URL") or find_running_api(home)
+    if not api:
+        raise Unavailable(f"no Prefect server: run `scorelake up` on {home}, or set PREFECT_API_URL to one")
+    os.environ["PREFECT_API_URL"] = api
+    with terminal.session(as_json=as_json) as show:
+        from flows.deploy import build_report, check_deployments
+        from flows.deploy import deploy as run
+
+        log = home / "logs" / "deploy.log"
+        show(check_deployments(api) if check else run(api, log, is_removing=remove_outdated), build_report)
+
+
+def _say(line: str) -> None:
+    """Print a line at once and whole: addresses and paths are copied from it."""
+    typer.echo(line, err=True)

@@ -1,0 +1,264 @@
+"""Everything an operator needs in one terminal: Prefect's server, UI and worker, the deployments, and MLflow's UI.
+
+Each is a process of its own that is started again when it dies. All of them end with this one; if it was killed, the
+next one ends them first.
+"""
+
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import psutil
+from filelock import FileLock, Timeout
+
+from feature_repo.errors import BadData, Unavailable
+from feature_repo.lake import Lake
+from flows.deployments import POOL
+from flows.processes import MARK_VARIABLE, end_processes, find_family, mark_process
+from flows.report import Report
+from flows.server import find_free_port, is_answering, set_environment
+from flows.services import Service, describe_exit
+from flows.up_state import SERVER, UP, UpState, locate_state, read_state, write_state
+from training.registry import locate_artifacts, locate_store
+
+Say = Callable[[str], None]
+_ROOT: Final = Path(__file__).parents[1]
+_WORKER: Final = "prefect-worker"
+_MLFLOW: Final = "mlflow"
+_START_SECONDS: Final = 180
+_RUN_PATIENCE_SECONDS: Final = 20  # for flow runs, which tell Prefect that they were ended
+_PATIENCE_SECONDS: Final = 5
+_LOOK_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class UpReceipt:
+    """What is up: addresses, how many deployments, runs that were found without a process, and where the logs are."""
+
+    home: str
+    prefect: str
+    mlflow: str
+    deployments: int
+    crashed: tuple[str, ...]
+    logs: str
+
+
+def up(lake: Lake, say: Say, show: Callable[[UpReceipt], None]) -> None:
+    """Start everything on a lake's home and keep it running until Ctrl-C or SIGTERM; then end all of it.
+
+    Parameters
+    ----------
+    say
+        Is told what happens, in lines.
+    show
+        Is told what is up, once it is.
+
+    Raises
+    ------
+    BadData
+        If PREFECT_API_URL names another server.
+    Unavailable
+        If it runs on this home already, or something does not start.
+    """
+    if url := os.environ.get("PREFECT_API_URL"):
+        raise BadData(
+            f"PREFECT_API_URL names a server already: {url}. Unset it, and `scorelake up` starts one of this home; or "
+            "use that one with `scorelake deploy` and `prefect worker start --pool scorelake`"
+        )
+    with _hold_home(lake.home), _end_on_signals():
+        _end_leftovers(lake.home, say)
+        state, services = _plan(lake)
+        try:
+            show(_start_all(lake, state, services, say))
+            _keep_running(lake.home, state.api, services, say)
+        except KeyboardInterrupt:
+            say("stopping")
+        finally:
+            _end_all(lake.home, state)
+    say("stopped")
+
+
+@contextmanager
+def _hold_home(home: Path) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "up.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Unavailable(_describe_running(home)) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _describe_running(home: Path) -> str:
+    state = read_state(home)
+    if state is None:
+        return f"another `scorelake up` is starting on {home}"
+    process = state.processes[UP].pid
+    return f"`scorelake up` runs on {home} already (process {process}): Prefect {state.prefect}, MLflow {state.mlflow}"
+
+
+@contextmanager
+def _end_on_signals() -> Iterator[None]:
+    """Have SIGTERM and a closed terminal do what Ctrl-C does."""
+    before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _end_leftovers(home: Path, say: Say) -> None:
+    """End what an `up` that was killed has left: it holds ports, and the same database."""
+    state = read_state(home)
+    if state is None:
+        return
+    marks = [mark for name, mark in state.processes.items() if name != UP]
+    if family := find_family(state.token, marks):
+        say(f"ending {len(family)} processes that a killed `scorelake up` has left")
+        end_processes(family, patience_seconds=_PATIENCE_SECONDS)
+    locate_state(home).unlink()
+
+
+def _plan(lake: Lake) -> tuple[UpState, dict[str, Service]]:
+    set_environment(lake.home)
+    prefect_port, mlflow_port = find_free_port(4200), find_free_port(5000)
+    token = secrets.token_hex(8)
+    prefect, mlflow = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port))
+    state = UpState(token, prefect, mlflow, {UP: mark_process(os.getpid())})
+    os.environ["PREFECT_API_URL"] = state.api
+    environment = {MARK_VARIABLE: token, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", "NO_COLOR": "1"}
+    commands = {
+        SERVER: ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(prefect_port)],
+        _MLFLOW: [
+            *("mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{locate_store(lake)}"),
+            *("--default-artifact-root", locate_artifacts(lake).as_uri(), "--no-serve-artifacts"),
+        ],
+        _WORKER: ["prefect", "worker", "start", "--pool", POOL, "--name", UP],
+        "apply": ["flows.cli", "apply", "--json"],
+    }
+    extra = {
+        _MLFLOW: {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        _WORKER: {"PREFECT_WORKER_QUERY_SECONDS": "5"},
+    }
+    services = {
+        name: Service(
+            name,
+            [sys.executable, "-m", *command],
+            environment | extra.get(name, {}),
+            _ROOT,
+            lake.home / "logs" / f"{name}.log",
+        )
+        for name, command in commands.items()
+    }
+    return state, services
+
+
+def _start_all(lake: Lake, state: UpState, services: dict[str, Service], say: Say) -> UpReceipt:
+    home = lake.home
+    write_state(home, state)  # before the first process: a kill in between must leave its token
+    locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
+    apply = services.pop("apply")
+    for service in (services[SERVER], services[_MLFLOW], apply):
+        _start(home, service)
+    say(f"starting on {home}: Prefect {state.prefect}, MLflow {state.mlflow}")
+    # Prefect takes seconds to import, and the server takes longer to start.
+    from flows.deploy import deploy  # noqa: PLC0415
+
+    _wait_for(services[SERVER], f"{state.api}/health")
+    crashed = _free_slots(state.api, say)
+    apply.wait()
+    deployed = deploy(state.api, home / "logs" / "deploy.log")
+    _start(home, services[_WORKER])
+    _wait_for(services[_MLFLOW], f"{state.mlflow}/health")
+    return UpReceipt(str(home), state.prefect, state.mlflow, len(deployed.deployments), crashed, str(home / "logs"))
+
+
+def _free_slots(api: str, say: Say) -> tuple[str, ...]:
+    """Mark what a dead worker has left running: it would keep the slots of its deployments."""
+    from flows.crashed import mark_crashed  # noqa: PLC0415 - as above
+
+    crashed = mark_crashed(api, own_worker=UP)
+    if crashed:
+        say(f"marked as crashed, their processes are gone: {', '.join(crashed)}")
+    return crashed
+
+
+def _start(home: Path, service: Service) -> None:
+    mark = service.start()
+    state = read_state(home)
+    if state is not None:
+        write_state(home, replace(state, processes={**state.processes, service.name: mark}))
+
+
+def _wait_for(service: Service, url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not is_answering(url):
+        if service.read_exit() is not None or time.monotonic() > deadline:
+            raise Unavailable(f"{service.name} did not start; its log is {service.log}")
+        time.sleep(0.2)
+
+
+def _keep_running(home: Path, api: str, services: dict[str, Service], say: Say) -> None:
+    while True:
+        for service in services.values():
+            code = service.read_exit()
+            if code is not None:
+                wait = f"starting it again in {service.wait_seconds:.0f} s (log: {service.log})"
+                say(f"{service.name} {describe_exit(code)}; {wait}")
+            elif service.is_due():
+                _start_again(home, api, service, say)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _start_again(home: Path, api: str, service: Service, say: Say) -> None:
+    if service.name == _WORKER:
+        with suppress(Unavailable):  # the server may be down as well; the worker waits for it
+            _free_slots(api, say)
+    _start(home, service)
+    say(f"{service.name} is started again")
+
+
+def _end_all(home: Path, state: UpState) -> None:
+    """End the worker and its flow runs, then everything else; another Ctrl-C changes nothing, patience is bounded."""
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, signal.SIG_IGN)
+    marks = dict((read_state(home) or state).processes)
+    marks.pop(UP)
+    worker = marks[_WORKER].find() if _WORKER in marks else None
+    if worker is not None:
+        with suppress(psutil.NoSuchProcess):
+            runs = worker.children()
+            worker.terminate()  # it begins no further run; one of Prefect 3.8 ends when it is asked twice
+            end_processes(runs, patience_seconds=_RUN_PATIENCE_SECONDS)
+    end_processes(find_family(state.token, marks.values()), patience_seconds=_PATIENCE_SECONDS)
+    locate_state(home).unlink(missing_ok=True)
+
+
+def build_report(receipt: UpReceipt) -> Report:
+    """Build the report of what is up, and what to do next."""
+    facts = {
+        "Prefect": receipt.prefect,
+        "MLflow": receipt.mlflow,
+        "deployments": receipt.deployments,
+        "lake": receipt.home,
+        "logs": receipt.logs,
+    }
+    notes = (
+        "Ctrl-C ends all of it. In another terminal:",
+        f"  export SCORELAKE_HOME={receipt.home}",
+        f"  put files of comments into {receipt.home}/inbox/comments; or scorelake ingest comments FILE",
+        "  scorelake materialize, then scorelake train sentiment; from then on it scores every hour",
+    )
+    return Report("Everything is up", facts, notes=notes)

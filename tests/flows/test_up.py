@@ -1,0 +1,174 @@
+"""`scorelake up` on a trained lake, as an operator has it: started, used beside, killed, started again, stopped."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from feature_repo.lake import Lake, read_lake
+from tests.flows.prefect_calls import call, wait_for
+
+pytestmark = pytest.mark.path
+STARTED = {"type": "SCHEDULED"}
+
+
+class Operator:
+    """A terminal in which `scorelake up` runs, and another one for commands beside it."""
+
+    def __init__(self, home: Path, folder: Path) -> None:
+        self.home, self.folder, self.processes = home, folder, []
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        self.environment = {**kept, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        with (self.folder / "out").open("wb") as out, (self.folder / "said").open("wb") as said:
+            command = [sys.executable, "-m", "flows.cli", "up", "--json"]
+            self.processes.append(subprocess.Popen(command, env=self.environment, stdout=out, stderr=said))
+        return self.processes[-1]
+
+    def wait_for_word(self, word: str) -> None:
+        wait_for(f"{word!r} in {self.said}", lambda: word in self.said or not self.is_running())
+        assert word in self.said
+
+    def read_receipt(self) -> dict[str, Any]:
+        wait_for("the start of everything", lambda: self.out.endswith("}\n") or not self.is_running())
+        assert self.out, self.said
+        return json.loads(self.out)
+
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "flows.cli", *command], env=self.environment, capture_output=True, text=True
+        )
+
+    def is_running(self) -> bool:
+        return self.processes[-1].poll() is None
+
+    @property
+    def out(self) -> str:
+        return (self.folder / "out").read_text()
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+    def read_pids(self) -> dict[str, int]:
+        return {
+            name: mark["pid"] for name, mark in json.loads((self.home / "up.json").read_text())["processes"].items()
+        }
+
+
+@pytest.fixture
+def operator(trained_home: Path, tmp_path: Path) -> Iterator[Operator]:
+    shutil.copytree(trained_home, tmp_path / "home")
+    operator = Operator(tmp_path / "home", tmp_path)
+    yield operator
+    for process in operator.processes:
+        process.terminate()  # one that has ended is not asked again
+        process.wait(timeout=120)
+
+
+def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> None:
+    process = operator.start()
+    receipt = operator.read_receipt()
+    api = f"{receipt['prefect']}/api"
+    check_addresses(receipt["prefect"], receipt["mlflow"])
+    check_second_start(operator, receipt)
+    check_command_beside(operator, api)
+    os.kill(operator.read_pids()["prefect-worker"], signal.SIGKILL)
+    operator.wait_for_word("prefect-worker was ended by SIGKILL; starting it again in 1 s")
+    check_scoring(operator.home, api)
+
+    stuck = call(f"{api}/deployments/{find_deployment(api, 'score/spam-hourly')}/create_flow_run", {"state": STARTED})
+    begin_without_process(api, stuck["id"])
+    left = list_family(process.pid)
+    assert len(left) >= 4, "server, worker, MLflow and its worker"
+    process.kill()
+    process = operator.start()
+    operator.wait_for_word("processes that a killed `scorelake up` has left")
+    operator.wait_for_word(f"marked as crashed, their processes are gone: {stuck['name']}")
+    assert not [one for one in left if one.is_running()]
+
+    left = list_family(process.pid)
+    process.terminate()
+    assert process.wait(timeout=120) == 0, operator.said
+    assert operator.said.endswith("stopping\nstopped\n")
+    assert not [one for one in left if one.is_running()]
+    assert not (operator.home / "up.json").exists()
+
+
+def test_a_server_that_is_set_is_not_overruled(tmp_path: Path) -> None:
+    environment = {**os.environ, "SCORELAKE_HOME": str(tmp_path / "home"), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    command = [sys.executable, "-m", "flows.cli", "up"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "BadData: PREFECT_API_URL names a server already: http://127.0.0.1:9/api. Unset it" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def check_addresses(prefect: str, mlflow: str) -> None:
+    assert call(f"{prefect}/api/health") is True
+    for url in (prefect, mlflow):
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert "<!doctype html>" in page.read().decode().lower()
+    with urllib.request.urlopen(f"{mlflow}/health", timeout=30) as answer:
+        assert answer.read() == b"OK"
+    models = call(f"{mlflow}/api/2.0/mlflow/registered-models/search")["registered_models"]
+    assert {model["name"] for model in models} == {"sentiment", "spam"}, "the lake's own store"
+
+
+def check_second_start(operator: Operator, receipt: dict[str, Any]) -> None:
+    second = operator.run("up")
+    assert second.returncode == 4
+    addresses = f"Prefect {receipt['prefect']}, MLflow {receipt['mlflow']}"
+    assert f"`scorelake up` runs on {operator.home} already (process {operator.processes[0].pid}): {addresses}" in (
+        second.stderr
+    )
+
+
+def check_command_beside(operator: Operator, api: str) -> None:
+    """A command finds the server by itself, and every deployment of the file is there, with its schedule."""
+    checked = operator.run("deploy", "--check", "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["api"] == api
+    planned = call(f"{api}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200})
+    scheduled = [one for one in json.loads(checked.stdout)["deployments"] if one["schedules"]]
+    assert len({run["deployment_id"] for run in planned}) == len(scheduled) == 13
+
+
+def check_scoring(home: Path, api: str) -> None:
+    score = find_deployment(api, "score/sentiment-hourly")
+    run = call(f"{api}/deployments/{score}/create_flow_run", {"state": STARTED})
+    ended = wait_for("the end of the run", lambda: read_end(api, run["id"]))
+    assert ended["state"]["type"] == "COMPLETED", (home / "logs" / "prefect-worker.log").read_text()
+    artifacts = call(f"{api}/artifacts/filter", {"artifacts": {"key": {"any_": ["score-sentiment"]}}})
+    assert "comments scored" in artifacts[0]["data"]
+    with read_lake(Lake(home)) as connection:
+        owed = connection.execute("select count(*) from raw.comments").fetchone()
+        assert connection.execute("select count(*) from scores.sentiment").fetchone() == owed
+
+
+def begin_without_process(api: str, run_id: str) -> None:
+    """What a worker leaves that was killed together with its run."""
+    call(f"{api}/flow_runs/{run_id}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+
+
+def find_deployment(api: str, name: str) -> str:
+    return call(f"{api}/deployments/name/{name}")["id"]
+
+
+def read_end(api: str, run_id: str) -> dict[str, Any] | None:
+    run = call(f"{api}/flow_runs/{run_id}")
+    return run if run["state"]["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
+
+
+def list_family(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
