@@ -6,7 +6,6 @@ and with our own code alone: as long as both are the same, so is the statement.
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 from feature_repo.history import Window
 from feature_repo.lake import Lake
 from feature_repo.retrieval import build_spine, compile_features, describe_service, locate_registry
+from feature_repo.whole_files import write_whole
 
 # The relation that the statement asks for, with the columns of `build_spine`; its instants lie in the window.
 ROWS: Final = "owed_rows"
@@ -58,9 +58,7 @@ def compile_service(lake: Lake, service: str) -> CompiledService:
         return CompiledService(found["digest"], found["sql"])
     compiled = _compile(lake, service)
     kept.parent.mkdir(exist_ok=True)
-    draft = kept.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps({"stamp": stamp, **asdict(compiled)}), encoding="utf-8")
-    draft.replace(kept)
+    write_whole(kept, json.dumps({"stamp": stamp, **asdict(compiled)}))
     return compiled
 
 

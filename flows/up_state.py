@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from feature_repo.whole_files import write_whole
 from flows.processes import ProcessMark
 
 UP: Final = "up"  # the process of `scorelake up` itself, among its services
@@ -44,7 +45,4 @@ def read_state(home: Path) -> UpState | None:
 
 def write_state(home: Path, state: UpState) -> None:
     """Write the state whole or not at all: others read it at any moment."""
-    file = locate_state(home)
-    draft = file.with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(state), indent=2))
-    draft.replace(file)
+    write_whole(locate_state(home), json.dumps(asdict(state), indent=2))

@@ -19,7 +19,7 @@ from feature_repo.tables.features import COMMENT_FEATURES
 from scoring.alarm import Alarm, AlarmRule, WindowVerdict, judge_windows
 from training.metrics import Metrics, estimate_metrics, tally_groups
 from training.promotions import read_standing
-from training.registry import resolve
+from training.resolved import resolve_again
 from training.slices import mark_slice
 from training.spec import ModelSpec, Slice
 
@@ -65,7 +65,7 @@ def measure_performance(lake: Lake, spec: ModelSpec, *, run_id: str, now: dateti
         rows = _read_late_labels(connection, spec, since=datetime.combine(first, time(), UTC), now=now)
     if rows.num_rows:
         versions = pc.unique(rows.column("model_version")).to_pylist()
-        promised = {name: float(resolve(lake, spec.name, name).descriptor["metrics"]["accuracy"]) for name in versions}
+        promised = {name: _read_promise(lake, spec, name) for name in versions}
         found = list(measure_weeks(rows, spec, promised))
         with write_lake(lake, purpose=f"measure {spec.name}") as connection:
             run_transaction(
@@ -104,6 +104,10 @@ def measure(rows: pa.Table, classes: tuple[str, ...]) -> Metrics:
     probabilities = np.column_stack([rows.column(f"p_{name}").to_numpy() for name in classes])
     names, groups = np.unique(rows.column("group_id").to_numpy(), return_inverse=True)
     return estimate_metrics(tally_groups(labels, probabilities, groups.astype(np.int64), len(names)), classes)
+
+
+def _read_promise(lake: Lake, spec: ModelSpec, version: str) -> float:
+    return float(resolve_again(lake, spec.name, version).descriptor["metrics"]["accuracy"])
 
 
 def _list_slices(spec: ModelSpec) -> list[Slice]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow.parquet as pq
 
+from feature_repo.whole_files import write_whole
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -63,10 +65,7 @@ def read_receipt(folder: Path, index: int) -> PartitionReceipt | None:
 
 def save_receipt(folder: Path, receipt: PartitionReceipt) -> None:
     """Write the receipt of a partition: from then on its work is done."""
-    file = _locate_receipt(folder, receipt.index)
-    draft = file.with_suffix(".draft")
-    draft.write_text(json.dumps(asdict(receipt)))
-    draft.rename(file)
+    write_whole(_locate_receipt(folder, receipt.index), json.dumps(asdict(receipt)))
 
 
 class StagedFiles:

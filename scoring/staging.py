@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.lake import Lake
+from feature_repo.whole_files import write_whole
 from scoring.plan import ScorePlan
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ _PLAN = "plan.json"
 def save_plan(plan: ScorePlan) -> None:
     """Write the plan into its staging folder; a kill leaves it whole or not there."""
     plan.staging.mkdir(parents=True, exist_ok=True)
-    draft = plan.staging / f"{_PLAN}.draft"
-    draft.write_bytes(_build_adapter().dump_json(plan))
-    draft.rename(plan.staging / _PLAN)
+    write_whole(plan.staging / _PLAN, _build_adapter().dump_json(plan).decode())
 
 
 def read_plan(lake: Lake, run_id: str) -> ScorePlan | None:

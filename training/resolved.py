@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feature_repo.whole_files import write_whole
 from training.registry import HASH_TAGS, ModelVersion, check_files, locate_artifacts, resolve
 from training.run_log import DESCRIPTOR_FILE, MODEL_FILE
 
@@ -25,12 +25,13 @@ def resolve_again(lake: "Lake", model: str, number: str) -> ModelVersion:
         said = json.loads(kept.read_text(encoding="utf-8"))
         folder = artifacts / said["folder"]
         descriptor = json.loads((folder / DESCRIPTOR_FILE).read_text(encoding="utf-8"))
+        run_id, digests = said["run_id"], said["digests"]
     except (OSError, ValueError, KeyError):
         found = resolve(lake, model, number)
         _keep(found, kept, artifacts)
         return found
-    found = ModelVersion(model, number, said["run_id"], folder / MODEL_FILE, descriptor)
-    check_files(found, said["digests"])
+    found = ModelVersion(model, number, run_id, folder / MODEL_FILE, descriptor)
+    check_files(found, digests)
     return found
 
 
@@ -42,6 +43,4 @@ def _keep(version: ModelVersion, kept: Path, artifacts: Path) -> None:
     }
     said = {"run_id": version.run_id, "folder": folder.relative_to(artifacts).as_posix(), "digests": digests}
     kept.parent.mkdir(exist_ok=True)
-    draft = kept.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(said), encoding="utf-8")
-    draft.replace(kept)
+    write_whole(kept, json.dumps(said))

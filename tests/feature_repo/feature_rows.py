@@ -1,5 +1,6 @@
 """The feature tables as they are now, to be compared with those of another lake."""
 
+from datetime import datetime
 from typing import Any
 
 from feature_repo.lake import Lake, read_lake
@@ -17,3 +18,15 @@ def read_features(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
             ).fetchall()
             for table in TABLES
         }
+
+
+def read_windows(lake: Lake) -> dict[tuple[str, datetime], dict[str, Any]]:
+    """The newest version of each channel's row, by channel and hour."""
+    with read_lake(lake) as connection:
+        found = connection.execute(
+            "select * from features.channel_features "
+            "qualify row_number() over (partition by channel_id, event_timestamp order by ingest_seq desc) = 1"
+        )
+        names = [column[0] for column in found.description]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return {(row["channel_id"], row["event_timestamp"]): row for row in rows}

@@ -45,6 +45,9 @@ def test_a_process_is_found_by_its_number_and_its_start(sleeper: "subprocess.Pop
 
 def test_a_flow_run_is_known_by_its_process(sleeper: "subprocess.Popen[bytes]") -> None:
     wait_for("its start", lambda: "r1" in list_flow_runs())
+    sleeper.kill()
+    sleeper.wait()
+    assert "r1" not in list_flow_runs()
 
 
 def test_an_orphan_in_its_own_session_is_found_by_its_token() -> None:
