@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -83,10 +83,14 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pa
     home = tmp_path_factory.mktemp("trained") / "home"
     if worker_id == "master":
         return build_trained_home(home)
-    shared = tmp_path_factory.getbasetemp().parent / "trained"
+    return _share(tmp_path_factory, home, build_trained_home)
+
+
+def _share(tmp_path_factory: pytest.TempPathFactory, home: Path, build: Callable[[Path], Path]) -> Path:
+    shared = tmp_path_factory.getbasetemp().parent / build.__name__
     with FileLock(shared.with_suffix(".lock")):
         if not shared.exists():
-            build_trained_home(home).rename(shared)
+            build(home).rename(shared)
     return Path(shutil.copytree(shared, home))
 
 
@@ -125,9 +129,19 @@ def build_trained_home(home: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_versions(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_versions(trained_home: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The trained lake, all of it scored by version 1 of spam, the champion; version 2 is there as well."""
-    home = Path(shutil.copytree(trained_home, tmp_path_factory.mktemp("versions") / "home"))
+
+    def build_two_versions(home: Path) -> Path:
+        return add_second_version(Path(shutil.copytree(trained_home, home)))
+
+    home = tmp_path_factory.mktemp("versions") / "home"
+    if worker_id == "master":
+        return build_two_versions(home)
+    return _share(tmp_path_factory, home, build_two_versions)
+
+
+def add_second_version(home: Path) -> Path:
     lake, now = Lake(home), datetime(2026, 10, 1, tzinfo=UTC)
     with read_lake(lake) as connection:
         upto = read_materialized_version(connection)

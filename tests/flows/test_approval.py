@@ -18,6 +18,7 @@ import stamina
 
 from feature_repo.lake import Lake, read_lake
 from flows.approval import Answer, build_check, build_question
+from tests.flows.commands import run_command
 from training.gate import Check, Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -135,12 +136,10 @@ def test_a_person_rejects_one_version_and_approves_the_next(
 
 
 @pytest.mark.path
-def test_nobody_answering_is_a_rejection(
-    home: Path, call: Call, start_training: "Callable[..., subprocess.Popen[str]]"
-) -> None:
-    training = start_training("--approval-hours", "0.001")
-    output, errors = training.communicate(timeout=180)
-    assert training.returncode == 3, output + errors
+def test_nobody_answering_is_a_rejection(home: Path, call: Call, prefect_environment: dict[str, str]) -> None:
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(home)}
+    done = run_command("train", "spam", "--again", "--ask", "--approval-hours", "0.001", environment=environment)
+    assert done.returncode == 3, done.stdout + done.stderr
     assert read_last_decision(home)[3][0] == "Nobody answered within 0.001 h."
     newest = call("/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})[0]
     assert newest["state"]["type"] == "FAILED", "so the Prefect UI shows that somebody was waited for"

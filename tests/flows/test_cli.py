@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.commands import run_command
+
 ROOT = Path(__file__).parents[2]
-
-
-def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "flows.cli", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +35,19 @@ def run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_a_users_mistake_is_a_sentence_and_an_exit_code(
     tmp_path: Path, arguments: list[str], exit_code: int, words: str
 ) -> None:
-    done = run(tmp_path / "home", *arguments)
+    done = run_command(*arguments, environment={"SCORELAKE_HOME": str(tmp_path / "home")})
     assert done.returncode == exit_code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_mistake_in_a_process_of_its_own(tmp_path: Path) -> None:
+    environment = {**os.environ, "SCORELAKE_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "flows.cli", "status"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("Unavailable: no lake at")
 
 
 COMMANDS = [

@@ -1,15 +1,13 @@
 """`scorelake deploy` against a real server that somebody has changed by hand."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.flows.commands import run_command
 from tests.flows.prefect_calls import call
 
 pytestmark = pytest.mark.path
@@ -18,11 +16,10 @@ Command = Callable[..., Any]
 
 @pytest.fixture
 def deploy(prefect_environment: dict[str, str], tmp_path: Path) -> Command:
-    environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(tmp_path / "home")}
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(tmp_path / "home")}
 
     def run(*options: str, expected: int = 0) -> Any:
-        command = [sys.executable, "-m", "flows.cli", "deploy", *options, "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = run_command("deploy", *options, "--json", environment=environment)
         assert done.returncode == expected, done.stderr
         return json.loads(done.stdout) if done.stdout else done.stderr
 
@@ -61,12 +58,7 @@ def test_what_was_changed_by_hand_is_found_and_put_right_and_what_was_switched_o
 
 def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     gone = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "deploy"],
-        env={**os.environ, **gone, "SCORELAKE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_command("deploy", environment={**gone, "SCORELAKE_HOME": str(tmp_path)})
     assert done.returncode == 4
     assert "Unavailable: the Prefect API at http://127.0.0.1:9/api does not answer as it should" in done.stderr
 

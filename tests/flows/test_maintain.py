@@ -7,26 +7,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import duckdb
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.testing.utilities import prefect_test_harness
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
 from flows.maintain import build_report, maintain
+from tests.flows.commands import run_command
 
-ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)  # DuckLake dates its snapshots by its own clock
 
 
-@pytest.fixture(scope="module")
-def prefect_api() -> Iterator[None]:
-    with prefect_test_harness():
+@pytest.fixture
+def prefect_api(prefect_environment: dict[str, str]) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: prefect_environment["PREFECT_API_URL"]}):
         yield
 
 
@@ -125,10 +124,9 @@ def test_small_files_become_few_and_it_is_told(
     assert receipt.disk_bytes_after > receipt.disk_bytes_before, "older snapshots need the small ones"
 
 
-def test_the_command_says_what_it_did(filled: Lake) -> None:
-    environment = {**os.environ, "SCORELAKE_HOME": str(filled.home), "SCORELAKE_RETENTION_DAYS": "7"}
-    command = [sys.executable, "-m", "flows.cli", "maintain", "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+def test_the_command_says_what_it_did(filled: Lake, prefect_environment: dict[str, str]) -> None:
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(filled.home), "SCORELAKE_RETENTION_DAYS": "7"}
+    done = run_command("maintain", "--json", environment=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["expiry"]["texts"], told["purge"]["rows_moved"]) == (1, 2)

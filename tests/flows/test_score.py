@@ -1,16 +1,15 @@
 """The flows of scoring as commands: a challenger from shadow to canary and back, told at every step."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+
+from tests.flows.commands import run_command
 
 Command = Callable[..., Any]
 
@@ -24,11 +23,10 @@ def home(two_versions: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scorelake(home: Path, prefect_environment: dict[str, str]) -> Command:
-    environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(home)}
 
     def run(*options: str, expected: int = 0) -> Any:
-        command = [sys.executable, "-m", "flows.cli", *options, "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = run_command(*options, "--json", environment=environment)
         assert done.returncode == expected, done.stderr
         return json.loads(done.stdout) if done.stdout else done.stderr
 

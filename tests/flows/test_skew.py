@@ -1,10 +1,7 @@
 """The skew check as an operator meets it: a table, and exit code 3 when features are not what they were."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,20 +11,20 @@ from feature_repo.lake import Lake, write_lake
 from scoring.engine import LocalEngine
 from scoring.owed import ScoreRequest
 from scoring.score import ScoreOptions, score_owed
+from tests.flows.commands import Done, run_command
 
-ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.path
 
 
-def run_skew(home: Path) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "flows.cli", "skew", "spam", "--rows", "20", "--json"]
-    environment = {**os.environ, "SCORELAKE_HOME": str(home)}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+def test_what_differs_ends_the_command_with_exit_code_3(
+    trained_home: Path, tmp_path: Path, prefect_environment: dict[str, str]
+) -> None:
+    def run_skew(home: Path) -> Done:
+        environment = {**prefect_environment, "SCORELAKE_HOME": str(home)}
+        return run_command("skew", "spam", "--rows", "20", "--json", environment=environment)
 
-
-def test_what_differs_ends_the_command_with_exit_code_3(trained_home: Path, tmp_path: Path) -> None:
     home = shutil.copytree(trained_home, tmp_path / "home")
     lake = Lake(home)
     options = ScoreOptions(10_000, LocalEngine(1))

@@ -26,9 +26,9 @@ def try_faults(home: Path, *faults: str) -> dict[str, Any]:
 
 def test_after_every_fault_the_next_run_leaves_nothing_lost_twice_or_behind(trained_home: Path, tmp_path: Path) -> None:
     home = Path(shutil.copytree(trained_home, tmp_path / "home"))
-    found = try_faults(home, *["--kill", "3", "--worker", "1", "--double", "1", "--lock", "1", "--readers", "1"])
+    found = try_faults(home, *["--kill", "2", "--worker", "1", "--double", "1", "--lock", "1", "--readers", "1"])
     assert found["wrong"] == []
-    assert sum(found["faults"].values()) == 6
+    assert sum(found["faults"].values()) == 5
     assert found["hits"]["lock"] == found["hits"]["double"] == 1
 
 
@@ -50,6 +50,6 @@ def test_after_the_disk_was_full_the_next_run_leaves_nothing_lost_twice_or_behin
 ) -> None:
     with mount(tmp_path / "disk", 200):
         home = Path(shutil.copytree(trained_home, tmp_path / "disk" / "home"))
-        found = try_faults(home, "--disk", "3")
+        found = try_faults(home, "--disk", "2")
     assert found["wrong"] == []
     assert found["hits"]["disk"] > 0

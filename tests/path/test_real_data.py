@@ -3,15 +3,14 @@
 import csv
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.flows.commands import run_command
+
 DATA = Path(os.environ.get("SCORELAKE_TEST_DATA", "/nowhere"))
 
 Command = Callable[..., Any]
@@ -24,13 +23,12 @@ pytestmark = [
 
 @pytest.fixture
 def scorelake(prefect_environment: dict[str, str], tmp_path: Path) -> Command:
-    """Run a command as a user would, in a process of its own and on one new lake; returns its JSON."""
-    environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(tmp_path / "home")}
+    """Run a command on one new lake; returns its JSON."""
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(tmp_path / "home")}
 
     def run(*arguments: str) -> Any:
         as_json = ["--format", "json"] if arguments[0] == "sql" else ["--json"]
-        command = [sys.executable, "-m", "flows.cli", *arguments, *as_json]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        done = run_command(*arguments, *as_json, environment=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return json.loads(done.stdout)

@@ -1,10 +1,7 @@
 """A version is rebuilt to the last bit after everything that can happen to a lake, and differences are named."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +16,7 @@ from feature_repo.retrieval import describe_service, open_store
 from feature_repo.sources.retention import expire_texts
 from flows.reproduce import NotReproduced, build_report
 from flows.sample import Sample
+from tests.flows.commands import run_command
 from tests.training.later_rows import add_later_rows, count_rows, keep_up, move
 from training.dataset import read_labelled_rows
 from training.digest import digest_each_row
@@ -26,7 +24,6 @@ from training.registry import resolve
 from training.reproduce import ReproduceReceipt, reproduce_version
 from training.spec import read_spec
 
-ROOT = Path(__file__).parents[2]
 NOW = datetime(2027, 1, 1, tzinfo=UTC)
 TRAINED_AT = Sample(comments=3_000, days=21).start_at + timedelta(days=21)
 METRICS = {"accuracy", "macro_f1", "log_loss", "brier", "ece"}
@@ -204,18 +201,14 @@ def test_a_version_that_is_not_there_or_was_altered_is_bad_input(lake: Lake) -> 
 def test_the_command_shows_recorded_and_now_and_ends_with_exit_code_3_if_they_differ(
     lake: Lake, prefect_environment: dict[str, str]
 ) -> None:
-    def run_command(*options: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "flows.cli", "reproduce", *options]
-        environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(lake.home)}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-
-    same = run_command("spam", "1", "--quick")
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(lake.home)}
+    same = run_command("reproduce", "spam", "1", "--quick", environment=environment)
     assert same.returncode == 0, same.stderr
     assert "spam version 1: identical" in same.stdout
     assert "digest of the data" in same.stdout
     (name,) = read_labelled(lake, 1)
     write(lake, f"delete from raw.comments where comment_id = '{name}'")
-    other = run_command("sentiment", "--quick", "--json")
+    other = run_command("reproduce", "sentiment", "--quick", "--json", environment=environment)
     assert other.returncode == 3, other.stderr
     assert json.loads(other.stdout)["rows"]["changes"] == {"comment erased, or its batch taken back": [name]}
     assert "sentiment version 1 is not reproduced" in " ".join(other.stderr.split())
