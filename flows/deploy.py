@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Final
 
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
+from prefect.events import Automation
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
 from feature_repo.errors import Refused, Unavailable
+from flows.automations import compare_automations, install_automations
 from flows.deployments import (
     FILE_TAG,
     POOL,
     Deployment,
     Difference,
     Schedule,
+    Trigger,
     compare,
     keep_switches,
     read_file,
@@ -73,7 +76,7 @@ def check_deployments(api: str) -> DeployReceipt:
     with open_client(api) as client:
         before = _read_server(client)
         expected = _expect(before)
-        if differences := compare(expected, before):
+        if differences := (*compare(expected, before), *compare_automations(client)):
             raise DeploymentsDiffer(api, differences)
         return DeployReceipt(api, expected, (), _find_outdated(before), False, _is_pool_paused(client))
 
@@ -102,12 +105,13 @@ def deploy(api: str, log: Path, *, is_removing: bool = False) -> DeployReceipt:
         _delete_foreign_schedules(client, expected)
         _apply_file(log)
         _pause_again(client, expected)
+        install_automations(client)
         outdated = _find_outdated(before)
         if is_removing:
             for name in outdated:
                 client.delete_deployment(client.read_deployment_by_name(name).id)
         found = _read_server(client)
-        if differences := compare(expected, found):
+        if differences := (*compare(expected, found), *compare_automations(client)):
             raise Unavailable(
                 f"{api} was told the deployments and has others; does somebody else deploy? {_tell(differences)}"
             )
@@ -141,15 +145,16 @@ def _read_server(client: "SyncPrefectClient") -> dict[str, Deployment]:
     found = {}
     for name in (one.name for one in read_file(ROOT / "prefect.yaml")):
         with suppress(ObjectNotFound):
-            found[name] = _read_response(client.read_deployment_by_name(name), name)
+            found[name] = _read_response(client, client.read_deployment_by_name(name), name)
     tagged = client.read_deployments(
         deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[FILE_TAG])), limit=200
     )
     flows = {flow_id: client.read_flow(flow_id).name for flow_id in {one.flow_id for one in tagged}}
-    return {name: _read_response(one, name) for one in tagged for name in [f"{flows[one.flow_id]}/{one.name}"]} | found
+    others = {f"{flows[one.flow_id]}/{one.name}": one for one in tagged}
+    return {name: _read_response(client, one, name) for name, one in others.items() if name not in found} | found
 
 
-def _read_response(found: "DeploymentResponse", name: str) -> Deployment:
+def _read_response(client: "SyncPrefectClient", found: "DeploymentResponse", name: str) -> Deployment:
     limit, options = found.global_concurrency_limit, found.concurrency_options
     return Deployment(
         name=name,
@@ -171,7 +176,21 @@ def _read_response(found: "DeploymentResponse", name: str) -> Deployment:
         is_paused=found.paused,
         parameters=found.parameters,
         job_variables=found.job_variables,
+        triggers=tuple(map(_read_trigger, _read_automations(client, found))),
     )
+
+
+def _read_automations(client: "SyncPrefectClient", deployment: "DeploymentResponse") -> list[Automation]:
+    """Automations that `prefect deploy` has made for a deployment; the server tells no owner, so by their names."""
+    ours = {trigger.name for one in read_file(ROOT / "prefect.yaml") for trigger in one.triggers}
+    related = client.read_resource_related_automations(f"prefect.deployment.{deployment.id}")
+    return sorted((one for one in related if one.name in ours), key=lambda one: one.name)
+
+
+def _read_trigger(found: Automation) -> Trigger:
+    trigger = found.trigger.model_dump(mode="json")
+    events, resource = trigger.get("expect", [trigger["type"]]), trigger.get("match", {}).get("prefect.resource.id", "")
+    return Trigger(found.name, ", ".join(sorted(events)), str(resource), found.enabled)
 
 
 def _delete_foreign_schedules(client: "SyncPrefectClient", expected: tuple[Deployment, ...]) -> None:
@@ -202,10 +221,14 @@ def _apply_file(log: Path) -> None:
 
 
 def _pause_again(client: "SyncPrefectClient", expected: tuple[Deployment, ...]) -> None:
-    """Pause what an operator had paused: Prefect resumes every deployment that it updates."""
+    """Switch off again what an operator had: Prefect resumes what it updates, and makes automations anew."""
     for one in expected:
         if one.is_paused:
             client.pause_deployment(client.read_deployment_by_name(one.name).id)
+        off = {trigger.name for trigger in one.triggers if not trigger.is_enabled}
+        for automation in _read_automations(client, client.read_deployment_by_name(one.name)) if off else ():
+            if automation.name in off:
+                client.pause_automation(automation.id)
 
 
 def _tell(differences: tuple[Difference, ...]) -> str:
@@ -228,8 +251,12 @@ def build_report(receipt: DeployReceipt) -> Report:
     )
 
 
+def _is_off(one: Deployment) -> bool:
+    return one.is_paused or not all([it.is_active for it in one.schedules] + [it.is_enabled for it in one.triggers])
+
+
 def _build_notes(receipt: DeployReceipt) -> Iterator[str]:
-    off = [one.name for one in receipt.deployments if one.is_paused or any(not it.is_active for it in one.schedules)]
+    off = [one.name for one in receipt.deployments if _is_off(one)]
     if off:
         yield f"switched off by hand, and left so: {', '.join(off)}"
     if receipt.is_pool_paused:

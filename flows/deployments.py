@@ -27,6 +27,16 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """What starts a deployment beside its schedules: an event of a resource. In Prefect it is an automation."""
+
+    name: str
+    event: str
+    resource: str
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One deployment; `name` is that of its flow and its own, as Prefect writes it: score/spam-hourly."""
 
@@ -41,6 +51,7 @@ class Deployment:
     is_paused: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     job_variables: Mapping[str, Any] = field(default_factory=dict)
+    triggers: tuple[Trigger, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,18 @@ def _read_entry(entry: Mapping[str, Any]) -> Deployment:
         version=str(entry["version"]),
         parameters=entry.get("parameters") or {},
         job_variables=entry["work_pool"].get("job_variables") or {},
+        triggers=tuple(_read_trigger(one) for one in entry.get("triggers", ())),
     )
+
+
+def _read_trigger(declared: Mapping[str, Any]) -> Trigger:
+    (event,) = declared["expect"]
+    return Trigger(declared["name"], event, declared["match"]["prefect.resource.id"])
+
+
+def name_retraining(model: str) -> str:
+    """The automation that starts a model's training when its watch asks for it, by name."""
+    return f"retrain-{model}"
 
 
 def keep_switches(declared: Deployment, found: Deployment | None) -> Deployment:
@@ -92,7 +114,9 @@ def keep_switches(declared: Deployment, found: Deployment | None) -> Deployment:
         return declared
     is_active = {schedule.slug: schedule.is_active for schedule in found.schedules}
     schedules = tuple(replace(one, is_active=is_active.get(one.slug, one.is_active)) for one in declared.schedules)
-    return replace(declared, schedules=schedules, is_paused=found.is_paused)
+    is_enabled = {trigger.name: trigger.is_enabled for trigger in found.triggers}
+    triggers = tuple(replace(one, is_enabled=is_enabled.get(one.name, one.is_enabled)) for one in declared.triggers)
+    return replace(declared, schedules=schedules, triggers=triggers, is_paused=found.is_paused)
 
 
 def compare(expected: Sequence[Deployment], found: Mapping[str, Deployment]) -> tuple[Difference, ...]:
@@ -111,11 +135,13 @@ def _compare_one(expected: Deployment, found: Deployment | None) -> Iterator[Dif
 
 
 def show_value(value: object) -> str:
-    """Show schedules as a person writes them, and anything else as it is."""
-    if isinstance(value, tuple) and all(isinstance(one, Schedule) for one in value):
-        return ", ".join(map(_show_schedule, value)) or "no schedule"
+    """Show what starts a deployment as a person writes it, and anything else as it is."""
+    if isinstance(value, tuple) and all(isinstance(one, Schedule | Trigger) for one in value):
+        return ", ".join(map(_show_start, value)) or "none"
     return repr(value)
 
 
-def _show_schedule(schedule: Schedule) -> str:
-    return f"{schedule.cron} {schedule.timezone}" + " (off)" * (not schedule.is_active)
+def _show_start(one: Schedule | Trigger) -> str:
+    if isinstance(one, Trigger):
+        return f"{one.event} of {one.resource}" + " (off)" * (not one.is_enabled)
+    return f"{one.cron} {one.timezone}" + " (off)" * (not one.is_active)

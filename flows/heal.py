@@ -4,13 +4,13 @@ What is called for is decided in `scoring.healing`, which also writes it into th
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from prefect.deployments import run_deployment
+from prefect import get_client
 from prefect.runtime import deployment
 
 from feature_repo.errors import ScorelakeError
 from flows.alerts import raise_alert, resolve_failure
+from flows.automations import request_training
 from flows.entry import Entry, begin
 from flows.score import build_options, run_request
 from flows.stage import run_step
@@ -69,28 +69,8 @@ def _roll_back(own: Entry, model: str, standing: Standing, decision: Decision) -
 
 
 def _train(own: Entry, model: str) -> str:
-    # Where the run is a deployment's, a worker is there, and training has a deployment with its own settings.
-    submitted = _submit_training(model) if deployment.id else None
-    if submitted:
-        return f"Training was submitted as {submitted}; the gate decides."
+    # A deployment's run has a server with automations, and training a deployment with settings of its own.
+    if deployment.id:
+        with get_client(sync_client=True) as client:
+            return request_training(client, model, own.run_id)
     return f"Trained: {summarize(train(model, now=own.now))}."
-
-
-def _submit_training(model: str) -> str | None:
-    from prefect import get_client  # noqa: PLC0415 - only a deployment's run needs it
-    from prefect.client.schemas.filters import (  # noqa: PLC0415 - the same
-        DeploymentFilter,
-        DeploymentFilterTags,
-        FlowFilter,
-        FlowFilterName,
-    )
-
-    with get_client(sync_client=True) as client:
-        found = client.read_deployments(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=["train"])),
-            deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[model])),
-        )
-    if not found:
-        return None
-    submitted: Any = run_deployment(found[0].id, timeout=0, as_subflow=False)
-    return str(submitted.name)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.automations import CRASHED
 from tests.flows.commands import run_command
 from tests.flows.prefect_calls import call
 
@@ -40,15 +41,20 @@ def test_what_was_changed_by_hand_is_found_and_put_right_and_what_was_switched_o
     add_schedule(api, "backfill/spam", "3 3 * * *")
     add_schedule(api, "monitor/spam-daily", "4 4 * * *")
     add_old_deployment(api)
+    switch_automation(api, "retrain-spam")
+    call(f"{api}/automations/{read_automation(api, CRASHED.name)['id']}", method="DELETE")
     found = deploy("--check", expected=3)
     assert "score/sentiment-hourly: schedules should be 15 * * * * UTC, found 1 1 * * * Europe/Berlin" in found
-    assert "backfill/spam: schedules should be no schedule, found 3 3 * * * UTC" in found
+    assert "backfill/spam: schedules should be none, found 3 3 * * * UTC" in found
     assert "skew/spam-daily" not in found, "an operator may switch off what they like"
 
     second = deploy("--remove-outdated")
     assert {one["deployment"] for one in second["corrected"]} == {
         "score/sentiment-hourly", "backfill/spam", "monitor/spam-daily"
     }  # fmt: skip
+    assert not read_automation(api, "retrain-spam")["enabled"], "switched off it stays"
+    assert read_automation(api, "retrain-sentiment")["enabled"]
+    assert read_automation(api, CRASHED.name)["enabled"]
     assert second["outdated"] == ["expire/daily"]
     assert deploy("--check")["outdated"] == []
     assert [(one["slug"], one["active"]) for one in read(api, "monitor/spam-daily")["schedules"]] == [("daily", False)]
@@ -80,6 +86,15 @@ def add_schedule(api: str, name: str, cron: str) -> None:
 
 def pause(api: str, name: str) -> None:
     call(f"{api}/deployments/{read(api, name)['id']}/pause_deployment", method="POST")
+
+
+def read_automation(api: str, name: str) -> Any:
+    (found,) = call(f"{api}/automations/filter", {"automations": {"name": {"any_": [name]}}})
+    return found
+
+
+def switch_automation(api: str, name: str) -> None:
+    call(f"{api}/automations/{read_automation(api, name)['id']}", {"enabled": False}, "PATCH")
 
 
 def add_old_deployment(api: str) -> None:

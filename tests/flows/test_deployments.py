@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from feature_repo.errors import BadData
-from flows.deployments import Schedule, compare, keep_switches, read_file
+from flows.automations import TRAINING_WANTED
+from flows.deployments import Schedule, Trigger, compare, keep_switches, name_retraining, read_file
 from flows.stage import RUN_SECONDS
 from training.spec import list_specs
 
@@ -23,6 +24,7 @@ def test_there_is_a_deployment_for_every_stage_and_model() -> None:
     assert set(DECLARED) == {
         "ingest/hourly", "materialize/hourly", "maintain/daily",
         *(f"backfill/{model}" for model in list_specs()),
+        *(f"train/{model}-retrain" for model in list_specs()),
         *(f"{flow}/{model}-{how_often}" for flow, how_often in staged.items() for model in list_specs()),
     }  # fmt: skip
 
@@ -34,7 +36,15 @@ def test_a_deployment_says_what_an_operator_needs(name: str) -> None:
     assert one.version == version("scorelake")
     assert one.limit == 1
     assert {"scorelake"} < set(one.tags)
-    assert bool(one.schedules) == (flow != "backfill"), "started by hand"
+    is_asked_for = flow == "backfill" or name.endswith("-retrain")
+    assert bool(one.schedules) != is_asked_for, "backfill by hand, retraining by its automation"
+
+
+@pytest.mark.parametrize("model", list_specs())
+def test_training_is_started_by_what_asks_for_it(model: str) -> None:
+    assert DECLARED[f"train/{model}-retrain"].triggers == (
+        Trigger(name_retraining(model), TRAINING_WANTED, f"scorelake.model.{model}"),
+    )
 
 
 def test_flows_are_named_like_their_functions_and_end_if_they_hang() -> None:
@@ -61,6 +71,9 @@ def test_what_an_operator_has_switched_off_is_expected_to_be_off() -> None:
     kept = keep_switches(SCORE, off)
     assert kept == replace(SCORE, schedules=(replace(schedule, is_active=False),), is_paused=True)
     assert keep_switches(SCORE, None) == SCORE
+    retrain = DECLARED["train/spam-retrain"]
+    off = replace(retrain, triggers=(replace(retrain.triggers[0], is_enabled=False),))
+    assert keep_switches(retrain, off) == off
 
 
 @pytest.mark.parametrize(("text", "words"), [(None, "no prefect.yaml at"), ("deployments: [{}]", "KeyError")])

@@ -13,8 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from feature_repo.lake import Lake, read_lake
+from flows.automations import request_training
 from tests.flows.prefect_calls import call, wait_for
 
 pytestmark = pytest.mark.path
@@ -86,6 +89,7 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     os.kill(operator.read_pids()["prefect-worker"], signal.SIGKILL)
     operator.wait_for_word("prefect-worker was ended by SIGKILL; starting it again in 1 s")
     check_scoring(operator.home, api)
+    check_training_on_request(api)
 
     stuck = call(f"{api}/deployments/{find_deployment(api, 'score/spam-hourly')}/create_flow_run", {"state": STARTED})
     begin_without_process(api, stuck["id"])
@@ -154,6 +158,17 @@ def check_scoring(home: Path, api: str) -> None:
     with read_lake(Lake(home)) as connection:
         owed = connection.execute("select count(*) from raw.comments").fetchone()
         assert connection.execute("select count(*) from scores.sentiment").fetchone() == owed
+
+
+def check_training_on_request(api: str) -> None:
+    """What a watch asks for, its automation starts."""
+    retrain = find_deployment(api, "train/spam-retrain")
+    with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        assert "the automation retrain-spam starts it" in request_training(client, "spam", "monitor-1")
+    runs = {"deployments": {"id": {"any_": [retrain]}}}
+    (run,) = wait_for("training", lambda: call(f"{api}/flow_runs/filter", runs))
+    assert run["parameters"] == {"model": "spam"}
+    call(f"{api}/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
 
 
 def begin_without_process(api: str, run_id: str) -> None:
