@@ -66,7 +66,7 @@ def compare_automations(client: "SyncPrefectClient") -> Iterator[Difference]:
 
 
 def _is_declared(found: Automation) -> bool:
-    ours, theirs = (one.model_dump(mode="json", include={"trigger", "actions"}) for one in (CRASHED, found))
+    ours, theirs = (one.model_dump(include={"trigger", "actions"}) for one in (CRASHED, found))
     return _without_ids(ours) == _without_ids(theirs)
 
 

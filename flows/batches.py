@@ -10,7 +10,7 @@ from feature_repo.sources.batches import IngestReceipt
 from feature_repo.sources.mapping import read_mapping
 from feature_repo.sources.quarantine import replay_batch
 from feature_repo.sources.revert import RevertReceipt, revert_batch
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.ingest import build_report
 from flows.report import Report
 from flows.stage import prepare_lake, run_step, tell
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
     import duckdb
 
 
-@flow(name="revert", flow_run_name="revert-{batch_id}", log_prints=False)
+@flow(name="revert", flow_run_name=name_run("revert-{batch_id}"), log_prints=False)
 def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
     """Take a batch back: its rows, the features that rest on them, and their current scores.
 
-    Parameters
-    ----------
-    batch_id
-        Run id of the ingest.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        batch_id: Run id of the ingest.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("revert", now=now)
     prepare_lake(entry.lake)
@@ -49,18 +46,14 @@ def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
     return receipt
 
 
-@flow(name="replay", flow_run_name="replay-{batch_id}", log_prints=False)
+@flow(name="replay", flow_run_name=name_run("replay-{batch_id}"), log_prints=False)
 def replay(batch_id: str, mapping: str | None = None, now: datetime | None = None) -> IngestReceipt:
     """Try the quarantined rows of a batch again, as a batch of their own.
 
-    Parameters
-    ----------
-    batch_id
-        Run id of the ingest that refused them.
-    mapping
-        A preset or a TOML file to read them by; as before if not given.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        batch_id: Run id of the ingest that refused them.
+        mapping: A preset or a TOML file to read them by; as before if not given.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("replay", now=now)
     key = entry.settings.read_author_key()

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.report import Report
 from flows.score import build_options, run_request
 from flows.stage import prepare_lake, run_step, tell
@@ -24,7 +24,7 @@ class WithdrawalReceipt:
     scoring: ScoreReceipt
 
 
-@flow(name="canary", flow_run_name="canary-{model}", log_prints=False)
+@flow(name="canary", flow_run_name=name_run("canary-{model}"), log_prints=False)
 def start_canary(
     model: str,
     version: str = "challenger",
@@ -34,18 +34,12 @@ def start_canary(
 ) -> CanaryReceipt:
     """Have a version score a stable share of the channels for production; a greater share widens it.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    version
-        Number of a version, previous or challenger.
-    share
-        Share of the channels, 0 to 1.
-    overruling
-        Why the gate is overruled, for the ledger; it is obeyed if not given.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        version: Number of a version, previous or challenger.
+        share: Share of the channels, 0 to 1.
+        overruling: Why the gate is overruled, for the ledger; it is obeyed if not given.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("canary", model, now)
     prepare_lake(entry.lake)
@@ -64,18 +58,14 @@ def start_canary(
     return receipt
 
 
-@flow(name="withdraw-canary", flow_run_name="withdraw-canary-{model}", log_prints=False)
+@flow(name="withdraw-canary", flow_run_name=name_run("withdraw-canary-{model}"), log_prints=False)
 def withdraw_canary(model: str, reason: str = "withdrawn by hand", now: datetime | None = None) -> WithdrawalReceipt:
     """End a canary, and have the champion score the comments of which its score is in force.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    reason
-        Why, for the ledger.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        reason: Why, for the ledger.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("backfill", model, now)
     prepare_lake(entry.lake)

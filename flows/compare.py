@@ -4,7 +4,7 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.report import Grid, Report
 from flows.stage import run_step, tell
 from scoring.compare import Comparison, SliceComparison, compare_versions
@@ -14,7 +14,7 @@ from training.registry import resolve
 from training.spec import read_spec
 
 
-@flow(name="compare", flow_run_name="compare-{model}", log_prints=False)
+@flow(name="compare", flow_run_name=name_run("compare-{model}"), log_prints=False)
 def compare(
     model: str,
     version: str = "challenger",
@@ -24,18 +24,12 @@ def compare(
 ) -> Comparison:
     """Compare two versions on the comments that both have scored; the picture is kept under reports/.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    version
-        Number of a version, or challenger or previous.
-    against
-        The same of the version it is compared with.
-    since
-        Only comments written since then.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        version: Number of a version, or challenger or previous.
+        against: The same of the version it is compared with.
+        since: Only comments written since then.
+        now: Instant of the run; the clock if not given.
     """
     spec, entry = read_spec(model), begin("compare", model, now)
     ours, theirs = (resolve(entry.lake, model, wanted) for wanted in (version, against))

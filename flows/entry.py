@@ -1,6 +1,7 @@
 """How every run begins: its settings, its instant and its id. The one place where the clock is read."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,3 +30,21 @@ def begin(kind: str, model: str | None = None, now: datetime | None = None) -> E
     at = now or datetime.now(UTC)
     name = f"{kind}-{model}" if model else kind
     return Entry(kind, model, read_settings(), at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+
+
+def name_run(template: str) -> Callable[[], str]:
+    """Name Prefect's runs by what they do and as of when: `score-spam 2026-11-20 16:15`, in UTC.
+
+    Parameters
+    ----------
+    template
+        With parameters of the flow in braces.
+    """
+
+    def name() -> str:
+        from prefect.runtime import flow_run  # noqa: PLC0415 - takes seconds, and here it has been imported
+
+        at = flow_run.parameters.get("now") or flow_run.scheduled_start_time
+        return f"{template.format(**flow_run.parameters)} {at.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+    return name

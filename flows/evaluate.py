@@ -4,7 +4,7 @@ from datetime import datetime
 
 from prefect import flow
 
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.evaluation import build_grids
 from flows.report import Report
 from flows.stage import RUN_SECONDS, run_step, tell
@@ -13,18 +13,14 @@ from training.reevaluate import EvaluateReceipt, evaluate_model
 from training.spec import read_spec
 
 
-@flow(name="evaluate", flow_run_name="evaluate-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(name="evaluate", flow_run_name=name_run("evaluate-{model}"), log_prints=False, timeout_seconds=RUN_SECONDS)
 def evaluate(model: str, version: str | None = None, now: datetime | None = None) -> EvaluateReceipt:
     """Evaluate a version on the rows that are held out now; they grow as labels come in.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    version
-        Version number; the champion if not given.
-    now
-        Instant of the run; labels given later do not count; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        version: Version number; the champion if not given.
+        now: Instant of the run; labels given later do not count; the clock if not given.
     """
     spec = read_spec(model)
     entry = begin("evaluate", model, now)

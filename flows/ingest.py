@@ -12,7 +12,7 @@ from feature_repo.errors import Refused
 from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
 from flows.alerts import raise_failure
-from flows.entry import Entry, begin
+from flows.entry import Entry, begin, name_run
 from flows.progress import report_progress
 from flows.report import Grid, Report
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
@@ -33,7 +33,7 @@ class BatchRefused(Refused):
         )
 
 
-@flow(name="ingest", flow_run_name="ingest-{kind}", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(name="ingest", flow_run_name=name_run("ingest-{kind}"), log_prints=False, timeout_seconds=RUN_SECONDS)
 def ingest(
     kind: Kind,
     paths: list[str],
@@ -45,21 +45,14 @@ def ingest(
 ) -> IngestReceipt:
     """Ingest files of comments, videos, channels or labels; rows that fail their contract go to the quarantine.
 
-    Parameters
-    ----------
-    kind
-        What a row of the files is.
-    paths
-        Paths of .csv, .jsonl or .parquet files, or patterns such as inbox/comments/*, which may match nothing;
-        relative ones are below the lake's home.
-    mapping
-        A preset or a TOML file; none if the columns already have our names.
-    source
-        Name of the source; the mapping's if not given.
-    task_name
-        For labels: the model that learns from them.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        kind: What a row of the files is.
+        paths: Paths of .csv, .jsonl or .parquet files, or patterns such as inbox/comments/*, which may match nothing;
+            relative ones are below the lake's home.
+        mapping: A preset or a TOML file; none if the columns already have our names.
+        source: Name of the source; the mapping's if not given.
+        task_name: For labels: the model that learns from them.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("ingest", now=now)
     columns = read_mapping(mapping)

@@ -12,7 +12,7 @@ from feature_repo.lake import Lake, read_lake
 from feature_repo.leftovers import delete_leftovers
 from feature_repo.sources.retention import ExpiryReceipt, expire_texts
 from feature_repo.upkeep import PurgeReceipt, purge_deleted
-from flows.entry import Entry, begin
+from flows.entry import Entry, begin, name_run
 from flows.progress import report_progress
 from flows.report import Report
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
@@ -39,14 +39,12 @@ class MaintainReceipt:
     disk_bytes_after: int
 
 
-@flow(name="maintain", flow_run_name="maintain", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(name="maintain", flow_run_name=name_run("maintain"), log_prints=False, timeout_seconds=RUN_SECONDS)
 def maintain(now: datetime | None = None) -> MaintainReceipt:
     """Take out texts that their source has not shown for too long, bring what was deleted off the disk, merge files.
 
-    Parameters
-    ----------
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("maintain", now=now)
     prepare_lake(entry.lake)

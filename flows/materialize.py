@@ -8,22 +8,20 @@ from feature_repo.features.materialize import MaterializeReceipt, materialize_fe
 from feature_repo.lake import Lake, write_lake
 from feature_repo.online import fill_online
 from feature_repo.retrieval import apply_definitions, is_applied
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.progress import report_progress
 from flows.report import Report
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 
 
-@flow(name="materialize", flow_run_name="materialize", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(name="materialize", flow_run_name=name_run("materialize"), log_prints=False, timeout_seconds=RUN_SECONDS)
 def materialize(now: datetime | None = None) -> MaterializeReceipt:
     """Compute the features of everything ingested since the last time, and of the hours that have passed.
 
     The online store is brought to the same state.
 
-    Parameters
-    ----------
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("materialize", now=now)
     prepare_lake(entry.lake)

@@ -8,7 +8,7 @@ from prefect import flow
 
 from feature_repo.lake import read_lake
 from flows.alerts import raise_alert, resolve_alert
-from flows.entry import Entry, begin
+from flows.entry import Entry, begin, name_run
 from flows.heal import HealReceipt, heal
 from flows.report import Grid, Report
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
@@ -21,20 +21,21 @@ from training.spec import read_spec
 _NAMED_COLUMNS: Final = 6
 
 
-@flow(name="monitor", flow_run_name="monitor-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(
+    name="monitor",
+    flow_run_name=name_run("monitor-{model} {days} days to"),
+    log_prints=False,
+    timeout_seconds=RUN_SECONDS,
+)
 def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorReceipt:
     """Compare the newest days of scored comments with those before, and scores with the labels that came later.
 
     Checks and a report are kept; what they amount to is told, and a drift alarm is answered (see `heal`).
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    days
-        Length of the current window; the reference is the four times as long time before it.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        days: Length of the current window; the reference is the four times as long time before it.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("monitor", model, now)
     prepare_lake(entry.lake)

@@ -52,6 +52,18 @@ def find_family(token: str, marks: Iterable[ProcessMark]) -> list[psutil.Process
     return [process for process in family if process.pid != os.getpid()]
 
 
+def is_listening(pid: int, port: int) -> bool:
+    """Whether a process, or one that it has started, is who listens on a TCP port: another may have been quicker."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                sockets = one.net_connections("tcp")
+                if any(it.status == psutil.CONN_LISTEN and it.laddr.port == port for it in sockets):
+                    return True
+    return False
+
+
 def end_processes(processes: Iterable[psutil.Process], *, patience_seconds: float) -> None:
     """End processes: all are asked, and those that have not gone in time are killed."""
     remaining = list(processes)

@@ -7,7 +7,7 @@ from typing import Final
 from prefect import flow
 
 from feature_repo.errors import Refused
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.report import Grid, Report
 from flows.stage import run_step, tell
 from training.recorded import Comparison
@@ -30,22 +30,17 @@ class NotReproduced(Refused):
         )
 
 
-@flow(name="reproduce", flow_run_name="reproduce-{model}", log_prints=False)
+@flow(name="reproduce", flow_run_name=name_run("reproduce-{model}"), log_prints=False)
 def reproduce(
     model: str, version: str = "champion", *, is_quick: bool = False, now: datetime | None = None
 ) -> ReproduceReceipt:
     """Rebuild a version's training set as of its data version, fit it again, and compare all with what was recorded.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    version
-        Version number, champion or previous.
-    is_quick
-        Fits nothing: compares the data, and what the registered file says of them.
-    now
-        Instant of the run, for the ledger; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        version: Version number, champion or previous.
+        is_quick: Fits nothing: compares the data, and what the registered file says of them.
+        now: Instant of the run, for the ledger; the clock if not given.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prefect import flow
 
-from flows.entry import Entry, begin
+from flows.entry import Entry, begin, name_run
 from flows.owed import build_report
 from flows.progress import report_progress
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from scoring.engine import Engine
 
 
-@flow(name="score", flow_run_name="score-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(name="score", flow_run_name=name_run("score-{model}"), log_prints=False, timeout_seconds=RUN_SECONDS)
 def score(
     model: str,
     shadow: str | None = None,
@@ -35,18 +35,13 @@ def score(
 ) -> ScoreReceipt:
     """Score every comment that the model owes, exactly once, into `scores.<model>`.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    shadow
-        Number of a version, or challenger: it scores what production has scored, and nothing that it says is in force.
-    workers
-        Processes; the setting if not given.
-    engine
-        Local processes, or a Dask cluster; the setting if not given.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        shadow: Number of a version, or challenger: it scores what production has scored, and nothing that it says is in
+            force.
+        workers: Processes; the setting if not given.
+        engine: Local processes, or a Dask cluster; the setting if not given.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("shadow" if shadow else "score", model, now)
     request = ScoreRequest(model)
@@ -55,7 +50,7 @@ def score(
     return run_request(entry, request, build_options(entry.settings, workers, engine))
 
 
-@flow(name="backfill", flow_run_name="backfill-{model}", log_prints=False)
+@flow(name="backfill", flow_run_name=name_run("backfill-{model}"), log_prints=False)
 def backfill(  # noqa: PLR0913, PLR0917 - a form in Prefect's UI
     model: str,
     version: str | None = None,
@@ -68,23 +63,16 @@ def backfill(  # noqa: PLR0913, PLR0917 - a form in Prefect's UI
 ) -> ScoreReceipt:
     """Score what a version has not scored yet, however old, while hourly runs go on.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    version
-        Number of a version, or champion, previous or challenger; those that the ledger assigns if not given. What an
-        assigned version says is in force from then on, what another one says is not.
-    published_from, published_to
-        Only comments written from (inclusive) to (exclusive) these instants.
-    instead_of
-        Only comments whose score in force is by this version.
-    workers
-        Processes; the setting if not given.
-    engine
-        Local processes, or a Dask cluster; the setting if not given.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        version: Number of a version, or champion, previous or challenger; those that the ledger assigns if not given.
+            What an assigned version says is in force from then on, what another one says is not.
+        published_from: Only comments written from (inclusive) to (exclusive) these instants.
+        published_to: Only comments written from (inclusive) to (exclusive) these instants.
+        instead_of: Only comments whose score in force is by this version.
+        workers: Processes; the setting if not given.
+        engine: Local processes, or a Dask cluster; the setting if not given.
+        now: Instant of the run; the clock if not given.
     """
     entry = begin("backfill", model, now)
     number = resolve(entry.lake, model, version).version if version else None

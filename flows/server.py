@@ -16,8 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from feature_repo.errors import Unavailable
+from flows.processes import is_listening
 from flows.up_state import SERVER, read_state
 
 _START_SECONDS: Final = 120
@@ -34,7 +36,8 @@ class LocalServer:
     def wait(self) -> None:
         """Wait until the server answers; raises `Unavailable` if it does not come up."""
         deadline = time.monotonic() + _START_SECONDS
-        while not is_answering(f"{self.url}/health"):
+        port = urlsplit(self.url).port or 0
+        while not (is_answering(f"{self.url}/health") and is_listening(self.process.pid, port)):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Unavailable(f"the Prefect server did not start; its log is {self.log}")
             time.sleep(0.1)

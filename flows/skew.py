@@ -6,7 +6,7 @@ from prefect import flow
 
 from feature_repo.errors import Refused
 from flows.alerts import raise_alert, resolve_alert
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.report import Grid, Report
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 from scoring.skew import SkewReceipt, check_skew
@@ -26,18 +26,14 @@ class SkewFound(Refused):
         )
 
 
-@flow(name="skew", flow_run_name="skew-{model}", log_prints=False, timeout_seconds=RUN_SECONDS)
+@flow(name="skew", flow_run_name=name_run("skew-{model}"), log_prints=False, timeout_seconds=RUN_SECONDS)
 def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceipt:
     """Check that features are the same however they are found: in the lake, from the text, in the online store.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    rows
-        Logged rows of the newest scoring runs that are looked at.
-    now
-        Instant of the run; the clock if not given.
+    Args:
+        model: Name of the model: sentiment or spam.
+        rows: Logged rows of the newest scoring runs that are looked at.
+        now: Instant of the run; the clock if not given.
 
     Raises
     ------

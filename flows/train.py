@@ -9,7 +9,7 @@ from feature_repo.errors import BadData, Refused, Unavailable
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_data_version, read_materialized_version
 from flows.approval import build_ask
-from flows.entry import begin
+from flows.entry import begin, name_run
 from flows.evaluation import build_grids, build_verdict_grid
 from flows.report import Report
 from flows.stage import run_step, tell
@@ -18,7 +18,7 @@ from training.spec import read_spec
 from training.train import TrainReceipt, train_model
 
 
-@flow(name="train", flow_run_name="train-{model}", log_prints=False)
+@flow(name="train", flow_run_name=name_run("train-{model}"), log_prints=False)
 def train(
     model: str,
     candidate: dict[str, Any] | None = None,
@@ -32,20 +32,14 @@ def train(
 
     If an earlier run did so from the same data, features, settings, code and dependencies, nothing is done.
 
-    Parameters
-    ----------
-    model
-        Name of the model: sentiment or spam.
-    candidate
-        Changes to the model's recipe, such as {"C": 0.1}; none for the recipe as it is.
-    now
-        Instant of the run; labels given later do not count; the clock if not given.
-    is_again
-        Trains whatever earlier runs did.
-    needs_approval
-        Pauses before a version that passed the gate is promoted, until a person answers in the Prefect UI.
-    approval_hours
-        How long; nobody answering counts as a rejection.
+    Args:
+        model: Name of the model: sentiment or spam.
+        candidate: Changes to the model's recipe, such as {"C": 0.1}; none for the recipe as it is.
+        now: Instant of the run; labels given later do not count; the clock if not given.
+        is_again: Trains whatever earlier runs did.
+        needs_approval: Pauses before a version that passed the gate is promoted, until a person answers in the Prefect
+            UI.
+        approval_hours: How long; nobody answering counts as a rejection.
     """
     spec = read_spec(model)
     entry = begin("train", model, now)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 from filelock import FileLock, Timeout
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import Lake
 from flows.deployments import POOL
-from flows.processes import MARK_VARIABLE, end_processes, find_family, mark_process
+from flows.processes import MARK_VARIABLE, end_processes, find_family, is_listening, mark_process
 from flows.report import Report
 from flows.server import find_free_port, is_answering, set_environment
 from flows.services import Service, describe_exit
@@ -204,9 +205,13 @@ def _start(home: Path, service: Service) -> None:
 
 def _wait_for(service: Service, url: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while not is_answering(url):
+    port = urlsplit(url).port or 0
+    while not (is_answering(url) and service.process and is_listening(service.process.pid, port)):
         if service.read_exit() is not None or time.monotonic() > deadline:
-            raise Unavailable(f"{service.name} did not start; its log is {service.log}")
+            raise Unavailable(
+                f"{service.name} did not start, or another program has taken port {port}; its log is {service.log}. "
+                "Run it again"
+            )
         time.sleep(0.2)
 
 

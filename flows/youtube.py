@@ -14,27 +14,23 @@ from feature_repo.sources.youtube_ingest import ingest_youtube as run_ingest
 from feature_repo.sources.youtube_landing import YouTubeRequest
 from feature_repo.sources.youtube_quota import Quota
 from feature_repo.sources.youtube_targets import check_ids
-from flows.entry import Entry, begin
+from flows.entry import Entry, begin, name_run
 from flows.progress import report_progress
 from flows.report import Grid, Report
 from flows.settings import Settings
 from flows.stage import prepare_lake, run_step, tell
 
 
-@flow(name="ingest-youtube", flow_run_name="ingest-youtube", log_prints=False)
+@flow(name="ingest-youtube", flow_run_name=name_run("ingest-youtube"), log_prints=False)
 def ingest_youtube(
     channels: list[str] | None = None, videos: list[str] | None = None, *, now: datetime | None = None
 ) -> YouTubeReceipt:
     """Ingest channels and videos of YouTube with their statistics and comments; what is known is skipped.
 
-    Parameters
-    ----------
-    channels
-        Ids of channels, of which every uploaded video is observed.
-    videos
-        Ids of single videos.
-    now
-        Instant of the run and of all that it observes; the clock if not given.
+    Args:
+        channels: Ids of channels, of which every uploaded video is observed.
+        videos: Ids of single videos.
+        now: Instant of the run and of all that it observes; the clock if not given.
     """
     entry = begin("ingest-youtube", now=now)
     request = YouTubeRequest(

@@ -4,9 +4,11 @@ import importlib
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from prefect.utilities.callables import parameter_schema
 
 from feature_repo.errors import BadData
 from flows.automations import TRAINING_WANTED
@@ -14,9 +16,19 @@ from flows.deployments import Schedule, Trigger, compare, keep_switches, name_re
 from flows.stage import RUN_SECONDS
 from training.spec import list_specs
 
+if TYPE_CHECKING:
+    from prefect import Flow
+
 FILE = Path(__file__).parents[2] / "prefect.yaml"
+ENTRIES = yaml.safe_load(FILE.read_text())["deployments"]
 DECLARED = {one.name: one for one in read_file(FILE)}
 SCORE = DECLARED["score/spam-hourly"]
+
+
+def load_flow(entrypoint: str) -> "Flow[..., Any]":
+    module, _, name = entrypoint.partition(":")
+    found: Flow[..., Any] = getattr(importlib.import_module(module.removesuffix(".py").replace("/", ".")), name)
+    return found
 
 
 def test_there_is_a_deployment_for_every_stage_and_model() -> None:
@@ -48,11 +60,18 @@ def test_training_is_started_by_what_asks_for_it(model: str) -> None:
 
 
 def test_flows_are_named_like_their_functions_and_end_if_they_hang() -> None:
-    for entry in yaml.safe_load(FILE.read_text())["deployments"]:
-        module, _, name = entry["entrypoint"].partition(":")
-        flow = getattr(importlib.import_module(module.removesuffix(".py").replace("/", ".")), name)
+    for entry in ENTRIES:
+        name = entry["entrypoint"].partition(":")[2]
+        flow = load_flow(entry["entrypoint"])
         assert flow.name == name
         assert flow.timeout_seconds == (None if name in {"train", "backfill"} else RUN_SECONDS)
+
+
+@pytest.mark.parametrize("name", {one["entrypoint"] for one in ENTRIES})
+def test_the_form_of_a_run_explains_every_parameter(name: str) -> None:
+    """Prefect reads descriptions from docstrings of Google's style alone."""
+    described = parameter_schema(load_flow(name)).properties
+    assert all(len(parameter.get("description", "")) > 10 for parameter in described.values()), described
 
 
 def test_a_difference_says_what_was_expected_and_found() -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from feature_repo.errors import Unavailable
-from flows.processes import MARK_VARIABLE, end_processes, find_family, list_flow_runs, mark_process
+from flows.processes import MARK_VARIABLE, end_processes, find_family, is_listening, list_flow_runs, mark_process
 from flows.server import find_free_port, find_running_api
 from flows.services import Service, describe_exit
 from flows.up_state import SERVER, UpState, read_state, write_state
@@ -103,9 +103,15 @@ def test_a_state_is_read_back_and_a_dead_servers_address_is_not_used(
 def test_a_port_that_is_taken_is_not_given() -> None:
     port = find_free_port()
     assert find_free_port(port) == port
+    assert not is_listening(os.getpid(), port)
     command = f"import socket; s = socket.create_server(('127.0.0.1', {port})); print('listens', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"listens\n"
         assert find_free_port(port) != port
+        assert is_listening(process.pid, port)
+        assert is_listening(os.getpid(), port), "a child of ours"
+        with subprocess.Popen([sys.executable, "-c", SLEEP]) as other:
+            assert not is_listening(other.pid, port)
+            other.kill()
         process.communicate(b"\n")

@@ -1,0 +1,105 @@
+"""An operator in a browser: deployments, a run from its form, its artifact, and a schedule switched off and on.
+
+Switched on by SCORELAKE_TEST_BROWSER, the path of a Chromium; SCORELAKE_TEST_PICTURES names a folder for screenshots.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from feature_repo.lake import Lake, read_lake
+from tests.flows.operator_terminal import open_terminal, read_end
+from tests.flows.prefect_calls import call, wait_for
+
+BROWSER = os.environ.get("SCORELAKE_TEST_BROWSER", "")
+PICTURES = os.environ.get("SCORELAKE_TEST_PICTURES", "")
+# As root, and without looking for hosts outside.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+pytestmark = [
+    pytest.mark.path,
+    pytest.mark.skipif(not BROWSER, reason="SCORELAKE_TEST_BROWSER names no Chromium"),
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER, args=[*FLAGS, "--disable-component-update", "--disable-sync"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 860})
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()
+
+
+def keep(page: Page, name: str) -> None:
+    if PICTURES:
+        page.wait_for_timeout(1_000)  # what moves has come to rest
+        page.screenshot(path=Path(PICTURES) / f"{name}.jpg", type="jpeg", quality=60)
+
+
+def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page: Page) -> None:
+    home = Path(shutil.copytree(trained_home, tmp_path / "home"))
+    with open_terminal(home, tmp_path) as operator:
+        operator.start()
+        ui = operator.read_receipt()["prefect"]
+        page.goto(f"{ui}/deployments")
+        expect(page.get_by_text("17 Deployments")).to_be_visible()
+        keep(page, "deployments")
+        page.get_by_text("sentiment-hourly").first.click()
+
+        switch = page.get_by_role("switch")
+        for is_on in (False, True):
+            switch.click()
+            wait_for("the switch", lambda is_on=is_on: is_active(ui) == is_on)
+
+        page.locator(".run-menu__run-button").click()
+        page.get_by_text("Custom run").click()
+        expect(page.get_by_text("Processes; the setting if not given.")).to_be_visible()
+        choose_workers(page, 2)
+        keep(page, "form")
+        page.get_by_role("button", name="Submit").click()
+
+        run = wait_for("the run", lambda: read_runs(ui))[0]
+        assert run["parameters"]["workers"] == 2
+        page.goto(f"{ui}/runs/flow-run/{run['id']}")
+        expect(page.get_by_text("Running").or_(page.get_by_text("Completed")).first).to_be_visible()
+        ended = wait_for("its end", lambda: read_end(f"{ui}/api", run["id"]))
+        assert ended["state"]["type"] == "COMPLETED"
+        assert ended["name"].startswith("score-sentiment 20")
+        expect(page.get_by_text(ended["name"]).first).to_be_visible()
+        expect(page.get_by_text("Completed").first).to_be_visible()
+        keep(page, "run")
+        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
+        page.get_by_text("score-sentiment", exact=True).first.click()
+        expect(page.get_by_text("comments scored").first).to_be_visible()
+        keep(page, "artifact")
+    with read_lake(Lake(home)) as connection:
+        owed = connection.execute("select count(*) from raw.comments").fetchone()
+        assert connection.execute("select count(*) from scores.sentiment").fetchone() == owed
+
+
+def choose_workers(page: Page, count: int) -> None:
+    """Of the two types that the form offers for the number of processes, the number, and a value."""
+    page.get_by_role("button", name="int", exact=True).or_(page.get_by_text("int", exact=True)).first.click()
+    page.get_by_role("spinbutton").first.fill(str(count))
+
+
+def is_active(ui: str) -> bool:
+    deployment = call(f"{ui}/api/deployments/name/score/sentiment-hourly")
+    active: bool = deployment["schedules"][0]["active"]
+    return active
+
+
+def read_runs(ui: str) -> list[dict[str, dict[str, object]]]:
+    """Runs that were started by hand."""
+    deployment = call(f"{ui}/api/deployments/name/score/sentiment-hourly")["id"]
+    wanted = {"deployments": {"id": {"any_": [deployment]}}, "flow_runs": {"tags": {"is_null_": False}}}
+    found = call(f"{ui}/api/flow_runs/filter", wanted)
+    return [run for run in found if not run["auto_scheduled"]]
