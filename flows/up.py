@@ -118,6 +118,13 @@ def _end_on_signals() -> Iterator[None]:
             signal.signal(one, handler)
 
 
+def end_dead(home: Path) -> None:
+    """End what an `up` that was killed has left; nothing if there is none, or one runs."""
+    if read_state(home) is not None:
+        with suppress(Unavailable), _hold_home(home):
+            _end_leftovers(home, lambda _: None)
+
+
 def _end_leftovers(home: Path, say: Say) -> None:
     """End what an `up` that was killed has left: it holds ports, and the same database."""
     state = read_state(home)
