@@ -66,11 +66,12 @@ def _find(client: SyncPrefectClient, own_worker: str, before: datetime | None) -
 
 
 def _list_workers(client: SyncPrefectClient) -> list[str]:
-    online = WorkerFilter(status=WorkerFilterStatus(any_=["ONLINE"]))
     try:
-        return [worker.name for worker in client.read_workers_for_work_pool(POOL, worker_filter=online)]
+        client.read_work_pool(POOL)
     except ObjectNotFound:  # a new server: nothing has run yet
         return []
+    online = WorkerFilter(status=WorkerFilterStatus(any_=["ONLINE"]))
+    return [worker.name for worker in client.read_workers_for_work_pool(POOL, worker_filter=online)]
 
 
 def _read_begun(client: SyncPrefectClient) -> list[FlowRun]:

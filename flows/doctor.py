@@ -32,8 +32,13 @@ class SomethingWrong(Refused):
         super().__init__(f"something is wrong and left so: {names}. What to do stands beside each")
 
 
-def doctor(*, is_repairing: bool = False) -> DoctorReceipt:
+def doctor(*, is_repairing: bool = False, now: datetime | None = None) -> DoctorReceipt:
     """Look at everything; nothing is changed unless repairing.
+
+    Parameters
+    ----------
+    now
+        Instant of the examination; the clock if not given.
 
     Raises
     ------
@@ -43,7 +48,7 @@ def doctor(*, is_repairing: bool = False) -> DoctorReceipt:
     settings = read_settings()
     os.environ["SCORELAKE_HOME"] = str(settings.home)
     set_environment(settings.home)
-    scene = Scene(settings, datetime.now(UTC), find_api(settings.home))
+    scene = Scene(settings, now or datetime.now(UTC), find_api(settings.home))
     findings = (*examine(LAKE_CHECKS, scene, is_repairing=is_repairing), *_examine_prefect(scene, is_repairing))
     receipt = DoctorReceipt(str(settings.home), scene.api, findings)
     if any(one.state == "wrong" for one in findings):

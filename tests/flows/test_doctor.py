@@ -1,0 +1,302 @@
+"""The doctor on lakes, wheels and a server to which something has really happened."""
+
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psutil
+import pytest
+
+from feature_repo.lake import Lake, find_extension, run_transaction, write_lake
+from feature_repo.leftovers import open_staging
+from flows.checkup import Finding, Scene, State, examine
+from flows.doctor import DoctorReceipt, SomethingWrong, build_report, doctor
+from flows.lake_checks import LAKE_CHECKS
+from flows.processes import mark_process
+from flows.settings import Settings
+from flows.up_state import UpState, write_state
+from scoring.lease import take_lease
+from tests.flows.prefect_calls import call
+
+ABOUT_THE_LAKE = ("lake", "tables", "locks", "leftovers", "disk")
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def look(home: Path, *names: str, is_repairing: bool = False, **settings: Any) -> dict[str, Finding]:
+    scene = Scene(Settings(home=home, **settings), NOW, api=None)
+    checks = tuple(check for check in LAKE_CHECKS if check.name in names or not names)
+    return {one.check: one for one in examine(checks, scene, is_repairing=is_repairing)}
+
+
+def name_states(findings: dict[str, Finding]) -> dict[str, State]:
+    return {name: one.state for name, one in findings.items() if one.state != "well"}
+
+
+def read_files(home: Path) -> dict[str, bytes]:
+    # Readers of a SQLite catalog in WAL mode make the files beside it.
+    beside = ("-wal", "-shm")
+    paths = (path for path in home.rglob("*") if path.is_file() and not path.name.endswith(beside))
+    return {str(path.relative_to(home)): path.read_bytes() for path in paths}
+
+
+def execute(lake: Lake, sql: str) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        run_transaction(connection, lambda inside: inside.execute(sql))
+
+
+def test_a_sound_lake_is_well(lake: Lake) -> None:
+    assert name_states(look(lake.home)) == {}
+
+
+def test_no_lake_is_said_and_none_is_made(tmp_path: Path) -> None:
+    home = tmp_path / "typo"
+    for is_repairing in (False, True):
+        findings = look(home, *ABOUT_THE_LAKE, is_repairing=is_repairing)
+        assert name_states(findings) == {"lake": "wrong", "tables": "unknown"}
+        assert findings["lake"].found == f"no lake at {home}"
+        assert "Set SCORELAKE_HOME to where it is" in findings["lake"].advice
+    assert not home.exists()
+
+
+def damage_catalog(lake: Lake) -> None:
+    content = bytearray(lake.catalog.read_bytes())
+    content[4096:20_000] = b"\x00" * (20_000 - 4096)
+    lake.catalog.write_bytes(content)
+
+
+def overwrite_catalog(lake: Lake) -> None:
+    lake.catalog.write_bytes(b"no database at all" * 1000)
+
+
+def lose_file(lake: Lake) -> None:
+    execute(lake, "insert into ops.leases values ('x', 'r', 'elsewhere', 1, now(), timestamptz '2027-01-01', null)")
+    next(lake.data.rglob("*.parquet")).unlink()
+
+
+def cut_file(lake: Lake) -> None:
+    execute(lake, "insert into ops.leases values ('x', 'r', 'elsewhere', 1, now(), timestamptz '2027-01-01', null)")
+    file = next(lake.data.rglob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def take_newer_format(lake: Lake) -> None:
+    with closing(sqlite3.connect(lake.catalog)) as connection, connection:
+        connection.execute("update ducklake_metadata set value = '99.0' where key = 'version'")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (damage_catalog, "the catalog .* is damaged|the lake cannot be opened"),
+        (overwrite_catalog, "the lake cannot be opened: file is not a database"),
+        (lose_file, "1 data files are gone or damaged: .*parquet"),
+        (cut_file, "1 data files are gone or damaged: .*parquet"),
+        (take_newer_format, "the lake cannot be opened: .*99.0"),
+    ],
+)
+def test_a_broken_lake_is_told_and_left_alone(lake: Lake, harm: Callable[[Lake], None], words: str) -> None:
+    harm(lake)
+    before = read_files(lake.home)
+    found = look(lake.home, "lake", is_repairing=True)["lake"]
+    assert found.state == "wrong"
+    assert re.search(words, found.found), found.found
+    assert "from a backup" in found.advice
+    assert read_files(lake.home) == before
+
+
+def test_a_lake_of_an_earlier_release_is_migrated_on_request(lake: Lake) -> None:
+    execute(lake, "alter table ops.runs drop column cpu_seconds")
+    found = look(lake.home, "tables")["tables"]
+    assert (found.state, found.found) == (
+        "wrong", "the lake is of an earlier release: ops.runs are not as declared"
+    )  # fmt: skip
+    found = look(lake.home, "tables", is_repairing=True)["tables"]
+    assert (found.state, found.advice) == ("repaired", "migrated: ops.runs")
+    assert look(lake.home, "tables")["tables"].state == "well"
+
+
+def test_a_lake_of_a_later_release_is_told_and_left_alone(lake: Lake) -> None:
+    execute(lake, "alter table ops.runs add column watts double")
+    found = look(lake.home, "tables", is_repairing=True)["tables"]
+    assert (found.state, found.found) == ("wrong", "the lake was made by a later release: it has ops.runs.watts")
+    assert "Install that release" in found.advice
+
+
+def die_at_work(home: Path) -> None:
+    """A run that holds everything that a run may hold, and is killed."""
+    lake = Lake(home)
+    with write_lake(lake, purpose="test") as connection:
+        take_lease(connection, "sentiment/production", run_id="score-sentiment-1", now=NOW)
+    with open_staging(lake, "ingest-1") as folder, write_lake(lake, purpose="publication"):
+        (folder / "rows.parquet").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_run_held_and_left_is_found_and_freed(lake: Lake) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=die_at_work, args=(lake.home,))
+    process.start()
+    process.join(60)
+    write_state(lake.home, UpState("token", "http://127.0.0.1:9", "http://127.0.0.1:9", {}))
+    before = read_files(lake.home)
+    findings = look(lake.home, "locks", "leftovers")
+    assert name_states(findings) == {"locks": "wrong", "leftovers": "wrong"}
+    assert f"the name of a writer (publication, process {process.pid} on " in findings["locks"].found
+    assert "the lease sentiment/production of run score-sentiment-1" in findings["locks"].found
+    assert "up.json of a `scorelake up`" in findings["locks"].found
+    assert findings["leftovers"].found == "1 files and folders of dead runs: staging/ingest-1"
+    assert read_files(lake.home) == before, "nobody asked for a repair"
+
+    assert name_states(look(lake.home, "locks", "leftovers", is_repairing=True)) == {
+        "locks": "repaired", "leftovers": "repaired"
+    }  # fmt: skip
+    assert name_states(look(lake.home, "locks", "leftovers")) == {}
+    assert list(lake.staging.iterdir()) == []
+
+
+def test_what_live_runs_hold_is_theirs(lake: Lake) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        worker = pool.apply(os.getpid)
+        started = datetime.fromtimestamp(psutil.Process(worker).create_time(), UTC)
+        execute(
+            lake,
+            f"insert into ops.leases values ('spam/production', 'live', '{socket.gethostname()}', {worker}, "
+            f"'{NOW}', '{NOW + timedelta(hours=6)}', '{started}')",
+        )
+        write_state(lake.home, UpState("token", "", "", {"up": mark_process(worker)}))
+        with open_staging(lake, "ingest-2"), write_lake(lake, purpose="publication"):
+            assert name_states(look(lake.home, "locks", "leftovers")) == {}
+
+
+def test_a_disk_without_its_reserve_is_told(lake: Lake) -> None:
+    found = look(lake.home, "disk", disk_reserve_mib=1 << 40)["disk"]
+    assert found.state == "wrong"
+    assert "MiB free, less than the 1,099,511,627,776 MiB of SCORELAKE_DISK_RESERVE_MIB" in found.found
+    assert "scorelake maintain" in found.advice
+
+
+@pytest.mark.parametrize(
+    ("version", "content", "words"),
+    [
+        ("1.4.0", "whole", f"duckdb is {duckdb.__version__}, but ducklake is built for another version"),
+        (duckdb.__version__, "cut", "ducklake: .*(not a DuckDB extension|could not|Invalid|metadata)"),
+        (duckdb.__version__, "changed", "ducklake: .*signature"),
+    ],
+)
+def test_a_wheel_that_does_not_fit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, content: str, words: str
+) -> None:
+    original = find_extension("ducklake").read_bytes()
+    wheel = tmp_path / "duckdb_extension_ducklake" / "extensions" / f"v{version}"
+    wheel.mkdir(parents=True)
+    (wheel.parents[1] / "__init__.py").touch()
+    half = len(original) // 2
+    bodies = {
+        "whole": original,
+        "cut": original[:half],
+        "changed": original[:half] + bytes([original[half] ^ 1]) + original[half + 1 :],
+    }
+    (wheel / "ducklake.duckdb_extension").write_bytes(bodies[content])
+    monkeypatch.syspath_prepend(tmp_path)
+    found = look(tmp_path, "extensions")["extensions"]
+    assert found.state == "wrong"
+    assert re.search(words, found.found), found.found
+    assert "Install the wheels of duckdb" in found.advice
+
+
+def test_runs_slots_and_schedules_of_a_server_are_put_right(
+    lake: Lake, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = prefect_environment["PREFECT_API_URL"]
+    for name, value in {**prefect_environment, "SCORELAKE_HOME": str(lake.home)}.items():
+        monkeypatch.setenv(name, value)
+    delete_deployments(api)
+    assert states(doctor_(is_repairing=True)) == {"worker": "wrong", "schedules": "repaired"}
+
+    dead = start_run(api, "score/sentiment-hourly")
+    take_slot(api, "score/spam-hourly")
+    change_schedule(api, "monitor/sentiment-daily", "1 1 * * *")
+    assert "runs" not in states(doctor_()), "its process may be about to start"
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    found = doctor_(now=later)
+    assert states(found) == {"worker": "wrong", "runs": "wrong", "slots": "wrong", "schedules": "wrong"}
+    said = {one.check: one.found for one in found.findings}
+    assert said["runs"] == f"1 runs have begun and have no process: {dead['name']}"
+    assert said["slots"] == "slots that no run holds: 1 of score/spam-hourly"
+    assert "monitor/sentiment-daily: schedules should be 0 5 * * * UTC" in said["schedules"]
+    assert count_slots(api, "score/sentiment-hourly") == 1
+
+    change_schedule(api, "monitor/sentiment-daily", "0 5 * * *")
+    found = doctor_(is_repairing=True, now=later)
+    assert states(found) == {"worker": "wrong", "runs": "repaired", "slots": "repaired"}
+    assert call(f"{api}/flow_runs/{dead['id']}")["state"]["type"] == "CRASHED"
+    assert count_slots(api, "score/sentiment-hourly") == count_slots(api, "score/spam-hourly") == 0
+    assert states(doctor_(now=later)) == {"worker": "wrong"}
+    notes = build_report(found).notes
+    assert any(note.startswith("worker: Without a worker, scheduled runs wait") for note in notes)
+    assert any(note.endswith(f"Done: marked as crashed: {dead['name']}.") for note in notes)
+    delete_deployments(api)
+
+
+def test_a_server_that_is_named_and_does_not_answer_is_wrong(
+    lake: Lake, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    for name, value in {**prefect_environment, **gone, "SCORELAKE_HOME": str(lake.home)}.items():
+        monkeypatch.setenv(name, value)
+    found = doctor_()
+    assert states(found) == {"server": "wrong"}
+    assert [one.check for one in found.findings][-1] == "server", "what needs it was not looked at"
+
+
+def doctor_(*, is_repairing: bool = False, now: datetime | None = None) -> DoctorReceipt:
+    try:
+        return doctor(is_repairing=is_repairing, now=now)
+    except SomethingWrong as something:
+        return something.receipt
+
+
+def states(receipt: DoctorReceipt) -> dict[str, State]:
+    return name_states({one.check: one for one in receipt.findings})
+
+
+def start_run(api: str, name: str) -> dict[str, Any]:
+    """A run that a worker took a slot for and started, and that died with it."""
+    run = call(f"{api}/deployments/{read(api, name)['id']}/create_flow_run", {})
+    for state in ("PENDING", "RUNNING"):
+        assert call(f"{api}/flow_runs/{run['id']}/set_state", {"state": {"type": state}})["status"] == "ACCEPT"
+    return dict(run)
+
+
+def take_slot(api: str, name: str) -> None:
+    """A slot that the server counts, and whose run it does not know any more."""
+    limit = read(api, name)["global_concurrency_limit"]["name"]
+    call(f"{api}/v2/concurrency_limits/increment", {"names": [limit], "slots": 1})
+
+
+def count_slots(api: str, name: str) -> int:
+    return int(read(api, name)["global_concurrency_limit"]["active_slots"])
+
+
+def change_schedule(api: str, name: str, cron: str) -> None:
+    deployment = read(api, name)
+    schedule = f"{api}/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
+    call(schedule, {"schedule": {"cron": cron, "timezone": "UTC"}}, "PATCH")
+
+
+def read(api: str, name: str) -> Any:
+    return call(f"{api}/deployments/name/{name}")
+
+
+def delete_deployments(api: str) -> None:
+    """Leave the server to other tests as it was."""
+    for one in call(f"{api}/deployments/filter", {"limit": 200}):
+        call(f"{api}/deployments/{one['id']}", method="DELETE")
