@@ -82,6 +82,18 @@ def find_broken_files(connection: "duckdb.DuckDBPyConnection", table: str) -> li
     return [path for path, size in files if not Path(path).exists() or Path(path).stat().st_size != size]
 
 
+def measure_disk(lake: Lake) -> int:
+    """Bytes of the lake's folder, with what older snapshots need; files that go meanwhile do not count."""
+    return sum(_read_size(path) for path in lake.catalog.parent.rglob("*"))
+
+
+def _read_size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
+
+
 def purge_deleted(lake: Lake, columns: Mapping[str, Sequence[str]], *, before: datetime | None) -> PurgeReceipt:
     """Bring deleted and replaced values of some tables off the disk; safe to repeat, and to be killed in.
 
