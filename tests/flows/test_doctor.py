@@ -19,7 +19,7 @@ import pytest
 from feature_repo.lake import Lake, find_extension, run_transaction, write_lake
 from feature_repo.leftovers import open_staging
 from flows.checkup import Finding, Scene, State, examine
-from flows.doctor import DoctorReceipt, SomethingWrong, build_report, doctor
+from flows.doctor import SomethingWrong, build_report, doctor
 from flows.lake_checks import LAKE_CHECKS
 from flows.processes import mark_process
 from flows.settings import Settings
@@ -28,6 +28,7 @@ from scoring.lease import take_lease
 from tests.flows.prefect_calls import call
 
 ABOUT_THE_LAKE = ("lake", "tables", "locks", "leftovers", "disk")
+ABOUT_ALL = ("extensions", *ABOUT_THE_LAKE)
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -219,31 +220,37 @@ def test_runs_slots_and_schedules_of_a_server_are_put_right(
     for name, value in {**prefect_environment, "SCORELAKE_HOME": str(lake.home)}.items():
         monkeypatch.setenv(name, value)
     delete_deployments(api)
-    assert states(doctor_(is_repairing=True)) == {"worker": "wrong", "schedules": "repaired"}
+    now = datetime.now(UTC)
+    assert name_states(ask(lake, api, now, "server", "worker", "schedules", is_repairing=True)) == {
+        "worker": "wrong", "schedules": "repaired"
+    }  # fmt: skip
 
     dead = start_run(api, "score/sentiment-hourly")
     take_slot(api, "score/spam-hourly")
-    change_schedule(api, "monitor/sentiment-daily", "1 1 * * *")
-    assert "runs" not in states(doctor_()), "its process may be about to start"
+    change_schedule(api, "monitor/sentiment-daily")
+    assert name_states(ask(lake, api, now, "runs")) == {}, "its process may be about to start"
     later = datetime.now(UTC) + timedelta(minutes=5)
-    found = doctor_(now=later)
-    assert states(found) == {"worker": "wrong", "runs": "wrong", "slots": "wrong", "schedules": "wrong"}
-    said = {one.check: one.found for one in found.findings}
-    assert said["runs"] == f"1 runs have begun and have no process: {dead['name']}"
-    assert said["slots"] == "slots that no run holds: 1 of score/spam-hourly"
-    assert "monitor/sentiment-daily: schedules should be 0 5 * * * UTC" in said["schedules"]
-    assert count_slots(api, "score/sentiment-hourly") == 1
+    found = ask(lake, api, later, "runs", "slots", "schedules")
+    assert found["runs"].found == f"1 runs have begun and have no process: {dead['name']}"
+    assert found["slots"].found == "slots that no run holds: 1 of score/spam-hourly"
+    assert "monitor/sentiment-daily: schedules should be 0 5 * * * UTC" in found["schedules"].found
+    assert count_slots(api, "score/sentiment-hourly") == 1, "nobody asked for a repair"
 
-    change_schedule(api, "monitor/sentiment-daily", "0 5 * * *")
-    found = doctor_(is_repairing=True, now=later)
-    assert states(found) == {"worker": "wrong", "runs": "repaired", "slots": "repaired"}
+    found = ask(lake, api, later, "runs", "slots", is_repairing=True)
+    assert name_states(found) == {"runs": "repaired", "slots": "repaired"}
+    assert found["runs"].advice == f"marked as crashed: {dead['name']}"
     assert call(f"{api}/flow_runs/{dead['id']}")["state"]["type"] == "CRASHED"
     assert count_slots(api, "score/sentiment-hourly") == count_slots(api, "score/spam-hourly") == 0
-    assert states(doctor_(now=later)) == {"worker": "wrong"}
-    notes = build_report(found).notes
-    assert any(note.startswith("worker: Without a worker, scheduled runs wait") for note in notes)
-    assert any(note.endswith(f"Done: marked as crashed: {dead['name']}.") for note in notes)
+    assert name_states(ask(lake, api, later, "runs", "slots")) == {}
     delete_deployments(api)
+
+
+def ask(lake: Lake, api: str, now: datetime, *names: str, is_repairing: bool = False) -> dict[str, Finding]:
+    from flows.prefect_checks import PREFECT_CHECKS  # noqa: PLC0415 - Prefect takes seconds
+
+    checks = tuple(check for check in PREFECT_CHECKS if check.name in names)
+    scene = Scene(Settings(home=lake.home), now, api)
+    return {one.check: one for one in examine(checks, scene, is_repairing=is_repairing)}
 
 
 def test_a_server_that_is_named_and_does_not_answer_is_wrong(
@@ -252,20 +259,14 @@ def test_a_server_that_is_named_and_does_not_answer_is_wrong(
     gone = {"PREFECT_API_URL": "http://127.0.0.1:9/api", "PREFECT_CLIENT_MAX_RETRIES": "0"}
     for name, value in {**prefect_environment, **gone, "SCORELAKE_HOME": str(lake.home)}.items():
         monkeypatch.setenv(name, value)
-    found = doctor_()
-    assert states(found) == {"server": "wrong"}
-    assert [one.check for one in found.findings][-1] == "server", "what needs it was not looked at"
-
-
-def doctor_(*, is_repairing: bool = False, now: datetime | None = None) -> DoctorReceipt:
-    try:
-        return doctor(is_repairing=is_repairing, now=now)
-    except SomethingWrong as something:
-        return something.receipt
-
-
-def states(receipt: DoctorReceipt) -> dict[str, State]:
-    return name_states({one.check: one for one in receipt.findings})
+    with pytest.raises(SomethingWrong, match="something is wrong and left so: server") as wrong:
+        doctor()
+    receipt = wrong.value.receipt
+    assert [one.check for one in receipt.findings] == [*ABOUT_ALL, "server"], "what needs it was not looked at"
+    report = build_report(receipt)
+    assert report.title == "Doctor: 6 well, 1 wrong"
+    assert report.notes[0].startswith("server: Schedules, runs and their slots are Prefect's; its client and server")
+    assert report.notes[0].endswith("To do: Start it, or set PREFECT_API_URL to one that runs.")
 
 
 def start_run(api: str, name: str) -> dict[str, Any]:
@@ -286,10 +287,10 @@ def count_slots(api: str, name: str) -> int:
     return int(read(api, name)["global_concurrency_limit"]["active_slots"])
 
 
-def change_schedule(api: str, name: str, cron: str) -> None:
+def change_schedule(api: str, name: str) -> None:
     deployment = read(api, name)
     schedule = f"{api}/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
-    call(schedule, {"schedule": {"cron": cron, "timezone": "UTC"}}, "PATCH")
+    call(schedule, {"schedule": {"cron": "1 1 * * *", "timezone": "UTC"}}, "PATCH")
 
 
 def read(api: str, name: str) -> Any:
