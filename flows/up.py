@@ -231,7 +231,9 @@ def _keep_running(home: Path, api: str, services: dict[str, Service], say: Say) 
 
 def _start_again(home: Path, api: str, service: Service, say: Say) -> None:
     if service.name == _WORKER:
-        with suppress(Unavailable):  # the server may be down as well; the worker waits for it
+        if not is_answering(f"{api}/health"):
+            return  # a worker can do nothing without it, and while one is there, nobody frees what the last one left
+        with suppress(Unavailable):  # down again
             _free_slots(api, say)
     _start(home, service)
     say(f"{service.name} is started again")

@@ -1,6 +1,8 @@
 """The workflow files that users get: both say the same, and what they say works."""
 
+import os
 import shlex
+import socket
 from glob import glob
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 
 from feature_repo.errors import Refused
 from flows.cli import app
+from tests.flows.prefect_calls import call
 
 ROOT = Path(__file__).parents[2]
 GITHUB = yaml.safe_load((ROOT / ".github/workflows/scorelake.yml").read_text())
@@ -69,6 +72,10 @@ def test_what_a_job_runs_works_and_holds_the_contracts_and_the_gate(job: None) -
             with pytest.raises(Refused, match=r"rows are bad .*, more than the limit: nothing was ingested"):
                 run(f"{PROGRAM} ingest comments .scorelake/sample/bad.jsonl")
         run(command)
+    begun = call(f"{os.environ['PREFECT_API_URL']}/flow_runs/filter", {"flows": {"name": {"any_": ["evaluate"]}}})
+    assert begun[0]["tags"][0].startswith(f"process:{socket.gethostname()}:{os.getpid()}:"), (
+        "`doctor` finds it if killed"
+    )
 
 
 def spoil(sample: Path) -> None:

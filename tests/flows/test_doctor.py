@@ -21,7 +21,7 @@ from feature_repo.leftovers import open_staging
 from flows.checkup import Finding, Scene, State, examine
 from flows.doctor import SomethingWrong, build_report, doctor
 from flows.lake_checks import LAKE_CHECKS
-from flows.processes import mark_process
+from flows.processes import ProcessMark, mark_process
 from flows.settings import Settings
 from flows.up_state import UpState, write_state
 from scoring.lease import take_lease
@@ -226,20 +226,21 @@ def test_runs_slots_and_schedules_of_a_server_are_put_right(
     }  # fmt: skip
 
     dead = start_run(api, "score/sentiment-hourly")
+    killed, _ = start_command(api, "killed", find_dead_process()), start_command(api, "live", mark_process(os.getpid()))
     take_slot(api, "score/spam-hourly")
     change_schedule(api, "monitor/sentiment-daily")
     assert name_states(ask(lake, api, now, "runs")) == {}, "its process may be about to start"
     later = datetime.now(UTC) + timedelta(minutes=5)
     found = ask(lake, api, later, "runs", "slots", "schedules")
-    assert found["runs"].found == f"1 runs have begun and have no process: {dead['name']}"
+    assert found["runs"].found == f"2 runs have begun and have no process: killed, {dead['name']}"
     assert found["slots"].found == "slots that no run holds: 1 of score/spam-hourly"
     assert "monitor/sentiment-daily: schedules should be 0 5 * * * UTC" in found["schedules"].found
     assert count_slots(api, "score/sentiment-hourly") == 1, "nobody asked for a repair"
 
     found = ask(lake, api, later, "runs", "slots", is_repairing=True)
     assert name_states(found) == {"runs": "repaired", "slots": "repaired"}
-    assert found["runs"].advice == f"marked as crashed: {dead['name']}"
-    assert call(f"{api}/flow_runs/{dead['id']}")["state"]["type"] == "CRASHED"
+    assert found["runs"].advice == f"marked as crashed: killed, {dead['name']}"
+    assert {call(f"{api}/flow_runs/{one['id']}")["state"]["type"] for one in (dead, killed)} == {"CRASHED"}
     assert count_slots(api, "score/sentiment-hourly") == count_slots(api, "score/spam-hourly") == 0
     assert name_states(ask(lake, api, later, "runs", "slots")) == {}
     delete_deployments(api)
@@ -275,6 +276,19 @@ def start_run(api: str, name: str) -> dict[str, Any]:
     for state in ("PENDING", "RUNNING"):
         assert call(f"{api}/flow_runs/{run['id']}/set_state", {"state": {"type": state}})["status"] == "ACCEPT"
     return dict(run)
+
+
+def start_command(api: str, name: str, process: ProcessMark) -> dict[str, Any]:
+    """A run that a command has started, in a process that may have been killed."""
+    flow = call(f"{api}/flows/", {"name": "score"})
+    tag = f"process:{socket.gethostname()}:{process.pid}:{process.started_at:.2f}"
+    run = {"name": name, "flow_id": flow["id"], "state": {"type": "RUNNING"}, "tags": [tag]}
+    return dict(call(f"{api}/flow_runs/", run))
+
+
+def find_dead_process() -> ProcessMark:
+    """A number that another process has by now."""
+    return ProcessMark(os.getpid(), psutil.Process().create_time() - 60)
 
 
 def take_slot(api: str, name: str) -> None:
