@@ -1,6 +1,6 @@
 """A check of the installation: what is looked at, what is found, and how it is put right and looked at again.
 
-What there is to check is in `lake_checks` and `prefect_checks`.
+What there is to check is in `lake_checks`, `model_checks` and `prefect_checks`.
 """
 
 from collections.abc import Callable, Iterator
@@ -106,16 +106,21 @@ def examine(checks: tuple[Check, ...], scene: Scene, *, is_repairing: bool) -> I
     """Look at everything, and where it is asked for, repair and look again: a repair that did not help is told."""
     for check in checks:
         sight = _look(check, scene)
-        state: State = sight.state
         if is_repairing and sight.is_repairable and check.repair is not None:
-            done, before = _repair(check, scene), sight
-            sight = _look(check, scene)
-            state = "repaired" if sight.state == "well" else sight.state
-            if state == "repaired":
-                yield Finding(check.name, state, before.found, check.meaning, done)
-                continue
-            sight = Sight(sight.state, sight.found, f"{done}; {sight.advice}")
-        yield Finding(check.name, state, sight.found, check.meaning, sight.advice)
+            yield _repair(check, check.repair, scene, sight)
+        else:
+            yield Finding(check.name, sight.state, sight.found, check.meaning, sight.advice)
+
+
+def _repair(check: Check, repair: Callable[[Scene], str], scene: Scene, before: Sight) -> Finding:
+    try:
+        done = repair(scene)
+    except (ScorelakeError, duckdb.Error, OSError) as error:
+        done = f"the repair failed: {tell(error)}"
+    after = _look(check, scene)
+    if after.state == "well":
+        return Finding(check.name, "repaired", before.found, check.meaning, done)
+    return Finding(check.name, after.state, after.found, check.meaning, f"{done}; {after.advice}")
 
 
 def _look(check: Check, scene: Scene) -> Sight:
@@ -123,15 +128,6 @@ def _look(check: Check, scene: Scene) -> Sight:
         return check.look(scene)
     except (ScorelakeError, duckdb.Error, OSError) as error:
         return unknown(tell(error), "Look again when what is wrong beside it is put right")
-
-
-def _repair(check: Check, scene: Scene) -> str:
-    if check.repair is None:
-        return ""
-    try:
-        return check.repair(scene)
-    except (ScorelakeError, duckdb.Error, OSError) as error:
-        return f"the repair failed: {tell(error)}"
 
 
 def tell(error: Exception) -> str:

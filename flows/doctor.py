@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from feature_repo.errors import Refused
 from flows.checkup import Check, Finding, Scene, examine
 from flows.lake_checks import LAKE_CHECKS
+from flows.model_checks import MODEL_CHECKS
 from flows.report import Grid, Report
 from flows.server import find_api, set_environment
 from flows.settings import read_settings
@@ -49,7 +50,10 @@ def doctor(*, is_repairing: bool = False, now: datetime | None = None) -> Doctor
     os.environ["SCORELAKE_HOME"] = str(settings.home)
     set_environment(settings.home)
     scene = Scene(settings, now or datetime.now(UTC), find_api(settings.home))
-    findings = (*examine(LAKE_CHECKS, scene, is_repairing=is_repairing), *_examine_prefect(scene, is_repairing))
+    findings = (
+        *examine((*LAKE_CHECKS, *MODEL_CHECKS), scene, is_repairing=is_repairing),
+        *_examine_prefect(scene, is_repairing),
+    )
     receipt = DoctorReceipt(str(settings.home), scene.api, findings)
     if any(one.state == "wrong" for one in findings):
         raise SomethingWrong(receipt)

@@ -1,8 +1,10 @@
 """The doctor on lakes, wheels and a server to which something has really happened."""
 
+import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -15,12 +17,15 @@ from typing import Any
 import duckdb
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from feature_repo.lake import Lake, find_extension, run_transaction, write_lake
 from feature_repo.leftovers import open_staging
 from flows.checkup import Finding, Scene, State, examine
+from flows.cli import app
 from flows.doctor import SomethingWrong, build_report, doctor
 from flows.lake_checks import LAKE_CHECKS
+from flows.model_checks import MODEL_CHECKS
 from flows.processes import ProcessMark, mark_process
 from flows.settings import Settings
 from flows.up_state import UpState, write_state
@@ -28,13 +33,13 @@ from scoring.lease import take_lease
 from tests.flows.prefect_calls import call
 
 ABOUT_THE_LAKE = ("lake", "tables", "locks", "leftovers", "disk")
-ABOUT_ALL = ("extensions", *ABOUT_THE_LAKE)
+ABOUT_ALL = ("extensions", *ABOUT_THE_LAKE, "models")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def look(home: Path, *names: str, is_repairing: bool = False, **settings: Any) -> dict[str, Finding]:
     scene = Scene(Settings(home=home, **settings), NOW, api=None)
-    checks = tuple(check for check in LAKE_CHECKS if check.name in names or not names)
+    checks = tuple(check for check in (*LAKE_CHECKS, *MODEL_CHECKS) if check.name in names or not names)
     return {one.check: one for one in examine(checks, scene, is_repairing=is_repairing)}
 
 
@@ -213,6 +218,17 @@ def test_a_wheel_that_does_not_fit_is_named(
     assert "Install the wheels of duckdb" in found.advice
 
 
+def test_a_champion_that_was_changed_is_told(trained_home: Path, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(trained_home, tmp_path / "trained"))
+    assert look(home, "models")["models"].found == "sentiment 1 is whole; spam 1 is whole"
+    pipeline = next((home / "mlflow").rglob("model.skops"))
+    pipeline.write_bytes(pipeline.read_bytes() + b"x")
+    found = look(home, "models")["models"]
+    assert found.state == "wrong"
+    assert f"the file {pipeline} is not the one that was registered" in found.found
+    assert "roll back" in found.advice
+
+
 def test_runs_slots_and_schedules_of_a_server_are_put_right(
     lake: Lake, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,7 +281,7 @@ def test_a_server_that_is_named_and_does_not_answer_is_wrong(
     receipt = wrong.value.receipt
     assert [one.check for one in receipt.findings] == [*ABOUT_ALL, "server"], "what needs it was not looked at"
     report = build_report(receipt)
-    assert report.title == "Doctor: 6 well, 1 wrong"
+    assert report.title == "Doctor: 7 well, 1 wrong"
     assert report.notes[0].startswith("server: Schedules, runs and their slots are Prefect's; its client and server")
     assert report.notes[0].endswith("To do: Start it, or set PREFECT_API_URL to one that runs.")
 
@@ -315,3 +331,20 @@ def delete_deployments(api: str) -> None:
     """Leave the server to other tests as it was."""
     for one in call(f"{api}/deployments/filter", {"limit": 200}):
         call(f"{api}/deployments/{one['id']}", method="DELETE")
+
+
+def test_the_command_ends_with_3_and_tells_scripts_what_it_found(
+    tmp_path: Path, prefect_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in prefect_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SCORELAKE_HOME", str(tmp_path / "none"))
+    monkeypatch.delenv("PREFECT_API_URL")
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert isinstance(done.exception, SomethingWrong)
+    assert done.exception.exit_code == 3
+    said = {one["check"]: one["state"] for one in json.loads(done.stdout)["findings"]}
+    assert said == {
+        "extensions": "well", "lake": "wrong", "tables": "unknown", "locks": "well", "leftovers": "well",
+        "disk": "well", "models": "unknown", "server": "unknown",
+    }  # fmt: skip
