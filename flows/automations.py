@@ -73,7 +73,9 @@ def _is_declared(found: Automation) -> bool:
 def _without_ids(value: object) -> object:
     if isinstance(value, dict):
         return {name: _without_ids(inner) for name, inner in value.items() if name != "id"}
-    return [_without_ids(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, list):  # a set among them has another order in every process
+        return sorted((_without_ids(inner) for inner in value), key=str)
+    return value
 
 
 def request_training(client: "SyncPrefectClient", model: str, cause: str) -> str:

@@ -331,6 +331,8 @@ def delete_deployments(api: str) -> None:
     """Leave the server to other tests as it was."""
     for one in call(f"{api}/deployments/filter", {"limit": 200}):
         call(f"{api}/deployments/{one['id']}", method="DELETE")
+    for one in call(f"{api}/automations/filter", {}):
+        call(f"{api}/automations/{one['id']}", method="DELETE")
 
 
 def test_the_command_ends_with_3_and_tells_scripts_what_it_found(
