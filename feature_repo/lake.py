@@ -24,7 +24,7 @@ from feature_repo.errors import BadData, Unavailable
 
 T = TypeVar("T")
 
-_EXTENSIONS: Final = ("sqlite_scanner", "ducklake")
+EXTENSIONS: Final = ("sqlite_scanner", "ducklake")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +187,8 @@ def _open_instance(lake: Lake, _identity: int | None, *, read_only: bool) -> duc
 
 def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for extension in _EXTENSIONS:
-        connection.execute(f"load '{_find_extension(extension)}'")
+    for extension in EXTENSIONS:
+        connection.execute(f"load '{find_extension(extension)}'")
     connection.execute("set global TimeZone = 'UTC'")  # a cursor starts with the global settings
     # Spilled rows hold text: they go where the lake is, not wherever a command was started.
     # Quoted, not bound: DuckDB imports pandas (0.6 s) to look at the first parameter that it is given.
@@ -227,8 +227,11 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _find_extension(name: str) -> Path:
-    """Path of an extension inside its wheel; nothing is ever downloaded, and DuckDB verifies the signature."""
+def find_extension(name: str) -> Path:
+    """Path of an extension inside its wheel; nothing is ever downloaded, and DuckDB verifies the signature.
+
+    Raises `Unavailable` if the wheel is not installed, or of another version than DuckDB.
+    """
     spec = find_spec(f"duckdb_extension_{name}")
     if spec is None or spec.origin is None:
         raise Unavailable(f"the package duckdb-extension-{name.replace('_', '-')} is not installed")
@@ -261,7 +264,10 @@ def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
     try:
         lock.acquire()
     except Timeout:
-        raise Unavailable(_describe_holder(holder, wait_seconds)) from None
+        waited = timedelta(seconds=round(wait_seconds))
+        raise Unavailable(
+            f"the lake is being written by {describe_holder(holder)}; waited {waited}. Try again when it has finished."
+        ) from None
     has_predecessor_failed = holder.exists()
     try:
         holder.write_text(json.dumps({"purpose": purpose, "process_id": os.getpid(), "host": socket.gethostname()}))
@@ -271,10 +277,9 @@ def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
         lock.release()
 
 
-def _describe_holder(holder: Path, waited_seconds: float) -> str:
+def describe_holder(holder: Path) -> str:
+    """Say who holds a lock, or held it and died, by the file beside it."""
     try:
-        who = "{purpose}, process {process_id} on {host}".format(**json.loads(holder.read_text()))
+        return "{purpose}, process {process_id} on {host}".format(**json.loads(holder.read_text()))
     except (OSError, ValueError, KeyError):
-        who = "a process that left no name"
-    waited = timedelta(seconds=round(waited_seconds))
-    return f"the lake is being written by {who}; waited {waited}. Try again when it has finished."
+        return "a process that left no name"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from feature_repo.lake import Lake
+from feature_repo.lake import Lake, describe_holder
 
 
 @contextmanager
@@ -34,12 +34,53 @@ def open_staging(lake: Lake, run_id: str) -> Iterator[Path]:
 
 def _delete_dead(staging: Path, owners: Path) -> None:
     for owner in owners.glob("*.lock"):
-        try:
-            with FileLock(owner, timeout=0):
+        with _try_lock(owner) as is_free:
+            if is_free:
                 shutil.rmtree(staging / owner.stem, ignore_errors=True)
                 owner.unlink(missing_ok=True)
-        except Timeout:  # at work
-            continue
+
+
+@contextmanager
+def _try_lock(path: Path) -> Iterator[bool]:
+    """Hold a lock if nobody else does, and give whether it was free."""
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:  # its owner is at work
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def find_abandoned(lake: Lake) -> tuple[str, ...]:
+    """The runs that staged files, locked them, and died; nothing is changed. The next run removes what they left."""
+    found = []
+    for owner in sorted((lake.home / "staging.locks").glob("*.lock")):
+        with _try_lock(owner) as is_free:
+            if is_free:
+                found.append(owner.stem)
+    return tuple(found)
+
+
+def delete_abandoned(lake: Lake) -> None:
+    """Remove what `find_abandoned` finds."""
+    _delete_dead(lake.staging, lake.home / "staging.locks")
+
+
+def find_dead_writer(lake: Lake) -> str | None:
+    """Who wrote to the lake and died or failed at it, in words; None if nobody did, or somebody is writing now.
+
+    Its lock is free, but its name still stands beside it. Whoever opens the lake for writing next deletes what it wrote
+    and never committed.
+    """
+    holder = lake.lock.with_suffix(".holder.json")
+    if not holder.exists() or not lake.lock.exists():
+        return None
+    with _try_lock(lake.lock) as is_free:
+        return describe_holder(holder) if is_free and holder.exists() else None
 
 
 def delete_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str] = ()) -> int:
@@ -52,19 +93,24 @@ def delete_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str]
     live_runs
         What these have staged stays, however old.
     """
-    left = [
-        entry
-        for folder in (lake.staging, lake.spill)
-        if folder.exists()
-        for entry in folder.iterdir()
-        if entry.name not in live_runs and _read_newest(entry) < before.timestamp()
-    ]
+    left = find_leftovers(lake, before=before, live_runs=live_runs)
     for entry in left:
         if entry.is_dir():
             shutil.rmtree(entry)
         else:
             entry.unlink()
     return len(left)
+
+
+def find_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str] = ()) -> list[Path]:
+    """The folders and files that `delete_leftovers` would delete."""
+    return [
+        entry
+        for folder in (lake.staging, lake.spill)
+        if folder.exists()
+        for entry in folder.iterdir()
+        if entry.name not in live_runs and _read_newest(entry) < before.timestamp()
+    ]
 
 
 def _read_newest(entry: Path) -> float:

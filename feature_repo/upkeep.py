@@ -26,6 +26,10 @@ _BOUNDS: Final = (Path(__file__).with_name("forget_bounds.sql")).read_text(encod
 _FILES: Final = (
     "select data_file, data_file_size_bytes, delete_file is not null from ducklake_list_files('lake', ?, schema => ?)"
 )
+_FILES_AND_DELETES: Final = (
+    "select data_file, data_file_size_bytes, delete_file, delete_file_size_bytes "
+    "from ducklake_list_files('lake', ?, schema => ?)"
+)
 # Rows that are read one after the other lie together: windows and batches are found by reading a part of a file.
 _ORDERS: Final = ("event_timestamp", "ingest_seq", "scored_at")
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
@@ -68,6 +72,26 @@ def list_files(connection: "duckdb.DuckDBPyConnection", table: str) -> list[Data
     """The files that a table consists of now, in the order in which they came."""
     schema, name = table.split(".")
     return [DataFile(*row) for row in connection.execute(_FILES, [name, schema]).fetchall()]
+
+
+def find_broken_files(connection: "duckdb.DuckDBPyConnection", table: str) -> list[str]:
+    """The files of a table, its lists of deleted rows included, that are gone from the disk or of another size."""
+    schema, name = table.split(".")
+    rows = connection.execute(_FILES_AND_DELETES, [name, schema]).fetchall()
+    files = [(path, size) for row in rows for path, size in (row[:2], row[2:]) if path]
+    return [path for path, size in files if not Path(path).exists() or Path(path).stat().st_size != size]
+
+
+def measure_disk(lake: Lake) -> int:
+    """Bytes of the lake's folder, with what older snapshots need; files that go meanwhile do not count."""
+    return sum(_read_size(path) for path in lake.catalog.parent.rglob("*"))
+
+
+def _read_size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
 
 
 def purge_deleted(lake: Lake, columns: Mapping[str, Sequence[str]], *, before: datetime | None) -> PurgeReceipt:

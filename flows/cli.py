@@ -53,6 +53,24 @@ def demo(
         session.show(run_demo(settings, files, terminal.say), build_report)
 
 
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Folder for the files; made if missing.")],
+    comments: Annotated[int, typer.Option(min=1, help="Comments to generate.")] = 8_000,
+    seed: Annotated[int, typer.Option(help="Another seed tells another history.")] = 7,
+    days: Annotated[int, typer.Option(min=8, help="Days, of which the last is yesterday.")] = 28,
+    as_json: Json = False,
+) -> None:
+    """Write files of generated comments, videos, channels and labels, to try the commands on.
+
+    Example: `scorelake sample build/sample --comments 3000`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.recent_sample import build_report, write_recent
+
+        show(write_recent(folder, comments=comments, seed=seed, days=days), build_report)
+
+
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(quarantine_app, name="quarantine")
 

@@ -1,4 +1,4 @@
-"""Commands about operating it: deployments, and everything in one terminal."""
+"""Commands about operating it: deployments, everything in one terminal, and what is wrong."""
 
 import os
 from typing import Annotated
@@ -12,7 +12,7 @@ from flows.terminal import Json
 
 def add_operation_commands(app: typer.Typer) -> None:
     """Give an app the commands of this module."""
-    for command in (up, deploy):
+    for command in (up, deploy, doctor):
         app.command()(command)
 
 
@@ -51,12 +51,12 @@ def deploy(
 
     Example: `scorelake deploy --check`
     """
-    from flows.server import find_running_api, set_environment
+    from flows.server import find_api, set_environment
     from flows.settings import read_settings
 
     home = read_settings().home
     set_environment(home)
-    api = os.environ.get("PREFECT_API_URL") or find_running_api(home)
+    api = find_api(home)
     if not api:
         raise Unavailable(f"no Prefect server: run `scorelake up` on {home}, or set PREFECT_API_URL to one")
     os.environ["PREFECT_API_URL"] = api
@@ -66,6 +66,30 @@ def deploy(
 
         log = home / "logs" / "deploy.log"
         show(check_deployments(api) if check else run(api, log, is_removing=remove_outdated), build_report)
+
+
+def doctor(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put right what can be; without it nothing changes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong around the runs, and say why it matters and what to do (exit code 3 if anything is left).
+
+    DuckDB's extensions, the lake's catalog and files, its tables and this release, locks and files that dead runs left,
+    free space; and, if a Prefect server runs, its release, workers, runs without a process, stuck slots, schedules.
+
+    Example: `scorelake doctor --repair`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.doctor import SomethingWrong, build_report
+        from flows.doctor import doctor as run
+
+        try:
+            show(run(is_repairing=repair), build_report)
+        except SomethingWrong as found:
+            show(found.receipt, build_report)
+            raise
 
 
 def _say(line: str) -> None:

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from prefect import flow
 
 from feature_repo.compaction import CompactionReceipt, compact_tables
 from feature_repo.contracts import list_expiring
-from feature_repo.lake import Lake, read_lake
+from feature_repo.lake import read_lake
 from feature_repo.leftovers import delete_leftovers
 from feature_repo.sources.retention import ExpiryReceipt, expire_texts
-from feature_repo.upkeep import PurgeReceipt, purge_deleted
+from feature_repo.upkeep import PurgeReceipt, measure_disk, purge_deleted
 from flows.entry import Entry, begin, name_run
 from flows.progress import report_progress
 from flows.report import Report
@@ -48,13 +47,13 @@ def maintain(now: datetime | None = None) -> MaintainReceipt:
     """
     entry = begin("maintain", now=now)
     prepare_lake(entry.lake)
-    before = _measure(entry.lake)
+    before = measure_disk(entry.lake)
     expiry = run_step(entry, lambda: _expire(entry))
     horizon = entry.now - timedelta(days=entry.settings.snapshot_days)
     purge = run_step(entry, lambda: purge_deleted(entry.lake, list_expiring(), before=horizon))
     compaction = run_step(entry, lambda: compact_tables(entry.lake, on_progress=_report_tables))
     leftovers = run_step(entry, lambda: _delete_leftovers(entry, horizon))
-    receipt = MaintainReceipt(expiry, purge, compaction, leftovers, before, _measure(entry.lake))
+    receipt = MaintainReceipt(expiry, purge, compaction, leftovers, before, measure_disk(entry.lake))
     tell(entry, build_report(receipt))
     return receipt
 
@@ -113,15 +112,3 @@ def _delete_leftovers(entry: Entry, horizon: datetime) -> int:
 
 def _report_tables(done: int, total: int | None) -> None:
     report_progress("merge files of tables", done, total)
-
-
-def _measure(lake: Lake) -> int:
-    """Bytes of the lake's folder; files that go meanwhile do not count."""
-    return sum(_read_size(path) for path in lake.catalog.parent.rglob("*"))
-
-
-def _read_size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
-        return 0

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from feature_repo.lake import read_lake
 from flows.entry import Entry, begin
-from flows.report import Grid, Report
+from flows.report import Grid, Report, show_age
 from training.promote import PromotionReceipt, promote_version, roll_back
 from training.promotions import read_standing
 from training.registry import list_versions
@@ -90,20 +90,11 @@ def build_models_report(models: Models) -> Report:
     rows = tuple(
         (
             one.model, one.version, one.standing, one.data_version, one.rows, one.accuracy, one.macro_f1,
-            _show_age(one.age_days), one.trained_as_of[:16],
+            show_age(timedelta(days=one.age_days)), one.trained_as_of[:16],
         )
         for one in models.versions
     )  # fmt: skip
     return Report(f"{len(rows)} versions", grids=(Grid(header, rows),) if rows else ())
-
-
-def _show_age(days: float) -> str:
-    """Show an age in its own unit.
-
-    >>> _show_age(0.25), _show_age(12.3)
-    ('6 hours', '12 days')
-    """
-    return f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"  # noqa: PLR2004 - no "1 days"
 
 
 def build_report(receipt: PromotionReceipt) -> Report:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -52,6 +53,18 @@ def build_json(receipt: Any) -> str:
     """Build the JSON of a receipt, a dataclass; instants in ISO 8601, paths as text."""
     content = dataclasses.asdict(receipt)
     return json.dumps(content, default=str, indent=2, ensure_ascii=False)
+
+
+def show_age(age: timedelta) -> str:
+    """Show an age in its own unit.
+
+    >>> show_age(timedelta(minutes=5)), show_age(timedelta(hours=6)), show_age(timedelta(days=12))
+    ('5 minutes', '6 hours', '12 days')
+    """
+    minutes = age / timedelta(minutes=1)
+    units = ((2 * 1440, 1440, "days"), (2 * 60, 60, "hours"))  # no "1 days"
+    size, name = next(((size, name) for least, size, name in units if minutes >= least), (1, "minutes"))
+    return f"{minutes / size:.0f} {name}"
 
 
 def _build_table(grid: Grid) -> Table:

@@ -78,6 +78,11 @@ def serve_api(home: Path) -> Iterator[LocalServer | None]:
             end_process(server.process)
 
 
+def find_api(home: Path) -> str | None:
+    """The Prefect API that lasts: the one that is set, or that of a running `scorelake up`; None if there is none."""
+    return os.environ.get("PREFECT_API_URL") or find_running_api(home)
+
+
 def find_running_api(home: Path) -> str | None:
     """Find the Prefect API of the `scorelake up` that runs on a home; None if there is none, or it does not answer."""
     state = read_state(home)

@@ -15,17 +15,15 @@ from typing import Final, TypeVar
 import stamina
 from prefect.artifacts import create_markdown_artifact
 
-from feature_repo.contracts import TABLES
 from feature_repo.errors import Refused, ScorelakeError, Unavailable
 from feature_repo.features.late_columns import find_unfilled
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from feature_repo.migration import find_outdated, migrate_tables
-from feature_repo.tables.scores import build_score_tables
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry
 from flows.report import Report, build_markdown
-from training.spec import list_specs, read_spec
+from flows.tables import list_tables
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -94,10 +92,7 @@ def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:
     Returns the names of the tables that changed. Thoroughly, it also looks for rows that an earlier release has left
     without values: half a second for a million of them.
     """
-    tables = [
-        *TABLES,
-        *(table for spec in map(read_spec, list_specs()) for table in build_score_tables(spec.name, spec.classes)),
-    ]
+    tables = list_tables()
     if lake.catalog.exists():
         with read_lake(lake) as connection:
             if not find_outdated(connection, tables) and not (is_thorough and find_unfilled(connection)):

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -70,6 +70,7 @@ class FlowSession:
     server: "LocalServer | None"
     progress: Progress
     show_receipt: Show
+    until_end: ExitStack
 
     def wait(self) -> None:
         """Wait until the Prefect API answers; call it after the imports and before the flow."""
@@ -77,6 +78,9 @@ class FlowSession:
             waiting = self.progress.add_task("starting", total=None)
             self.server.wait()
             self.progress.remove_task(waiting)
+        from flows.crashed import mark_process_of_runs
+
+        self.until_end.enter_context(mark_process_of_runs())
 
     def show(self, receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
         """Show a receipt, as a report or as JSON."""
@@ -98,8 +102,9 @@ def flow_session(*, as_json: bool) -> Iterator[FlowSession]:
         session(as_json=as_json) as show,
         _show_progress() as progress,
         watch_progress(_watch_with(progress)),
+        ExitStack() as until_end,
     ):
-        yield FlowSession(server, progress, show)
+        yield FlowSession(server, progress, show, until_end)
 
 
 def _show_progress() -> Progress:

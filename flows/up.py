@@ -119,6 +119,13 @@ def _end_on_signals() -> Iterator[None]:
             signal.signal(one, handler)
 
 
+def end_dead(home: Path) -> None:
+    """End what an `up` that was killed has left; nothing if there is none, or one runs."""
+    if read_state(home) is not None:
+        with suppress(Unavailable), _hold_home(home):
+            _end_leftovers(home, lambda _: None)
+
+
 def _end_leftovers(home: Path, say: Say) -> None:
     """End what an `up` that was killed has left: it holds ports, and the same database."""
     state = read_state(home)
@@ -229,7 +236,9 @@ def _keep_running(home: Path, api: str, services: dict[str, Service], say: Say) 
 
 def _start_again(home: Path, api: str, service: Service, say: Say) -> None:
     if service.name == _WORKER:
-        with suppress(Unavailable):  # the server may be down as well; the worker waits for it
+        if not is_answering(f"{api}/health"):
+            return  # a worker can do nothing without it, and while one is there, nobody frees what the last one left
+        with suppress(Unavailable):  # down again
             _free_slots(api, say)
     _start(home, service)
     say(f"{service.name} is started again")

@@ -54,10 +54,19 @@ def release_lease(connection: "duckdb.DuckDBPyConnection", name: str, run_id: st
 
 def list_live_runs(connection: "duckdb.DuckDBPyConnection", now: datetime) -> tuple[str, ...]:
     """The runs of other processes that hold a lease and are alive, by id."""
+    return tuple(run_id for _, run_id, is_alive in _list_leases(connection, now) if is_alive)
+
+
+def list_dead_leases(connection: "duckdb.DuckDBPyConnection", now: datetime) -> tuple[tuple[str, str], ...]:
+    """The leases whose run is dead or out of time, as (name, run_id); the next run would take them over."""
+    return tuple((name, run_id) for name, run_id, is_alive in _list_leases(connection, now) if not is_alive)
+
+
+def _list_leases(connection: "duckdb.DuckDBPyConnection", now: datetime) -> list[tuple[str, str, bool]]:
     rows = connection.execute(
-        "select run_id, host, process_id, process_started_at, expires_at from ops.leases order by run_id"
+        "select name, run_id, host, process_id, process_started_at, expires_at from ops.leases order by run_id"
     ).fetchall()
-    return tuple(row[0] for row in rows if _is_alive(*row[1:], now=now))
+    return [(name, run_id, _is_alive(*holder, now=now)) for name, run_id, *holder in rows]
 
 
 def _is_alive(host: str, process_id: int, started_at: datetime | None, expires_at: datetime, *, now: datetime) -> bool:

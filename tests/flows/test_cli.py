@@ -62,6 +62,8 @@ COMMANDS = [
         ["maintain"],
         ["up"],
         ["deploy"],
+        ["doctor"],
+        ["sample"],
         ["erase"],
         ["status"],
         ["sql"],

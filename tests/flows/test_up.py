@@ -39,8 +39,14 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     check_addresses(receipt["prefect"], receipt["mlflow"])
     check_second_start(operator, receipt)
     check_command_beside(operator, api)
-    os.kill(operator.read_pids()["prefect-worker"], signal.SIGKILL)
+    dead = call(
+        f"{api}/deployments/{find_deployment(api, 'score/sentiment-hourly')}/create_flow_run", {"state": STARTED}
+    )
+    begin_without_process(api, dead["id"])
+    for name in ("prefect-server", "prefect-worker"):
+        os.kill(operator.read_pids()[name], signal.SIGKILL)
     operator.wait_for_word("prefect-worker was ended by SIGKILL; starting it again in 1 s")
+    operator.wait_for_word(f"marked as crashed, their processes are gone: {dead['name']}")
     check_scoring(operator.home, api)
     check_training_on_request(api)
 
