@@ -53,11 +53,10 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
         expect(page.get_by_text("17 Deployments")).to_be_visible()
         keep(page, "deployments")
         page.get_by_text("sentiment-hourly").first.click()
-
-        switch = page.get_by_role("switch")
+        page.wait_for_url("**/deployments/deployment/**")
         for is_on in (False, True):
-            switch.click()
-            wait_for("the switch", lambda is_on=is_on: is_active(ui) == is_on)
+            page.locator(".p-toggle__control").first.click()
+            wait_for("the switch", lambda is_on=is_on: is_active(ui) == is_on, 30)
 
         page.locator(".run-menu__run-button").click()
         page.get_by_text("Custom run").click()
@@ -69,14 +68,15 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
         run = wait_for("the run", lambda: read_runs(ui))[0]
         assert run["parameters"]["workers"] == 2
         page.goto(f"{ui}/runs/flow-run/{run['id']}")
-        expect(page.get_by_text("Running").or_(page.get_by_text("Completed")).first).to_be_visible()
+        expect(page.get_by_text("Running").first).to_be_visible(timeout=60_000)
         ended = wait_for("its end", lambda: read_end(f"{ui}/api", run["id"]))
         assert ended["state"]["type"] == "COMPLETED"
         assert ended["name"].startswith("score-sentiment 20")
+        page.reload()
         expect(page.get_by_text(ended["name"]).first).to_be_visible()
         expect(page.get_by_text("Completed").first).to_be_visible()
         keep(page, "run")
-        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
+        page.get_by_text("Artifacts", exact=True).first.click()
         page.get_by_text("score-sentiment", exact=True).first.click()
         expect(page.get_by_text("comments scored").first).to_be_visible()
         keep(page, "artifact")
