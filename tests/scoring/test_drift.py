@@ -157,7 +157,7 @@ def test_scores_are_those_worked_out_by_hand(
         columns=columns,
         report_path=tmp_path / "drift.html",
     )
-    (check,) = report.checks
+    check, *_ = report.checks
     assert (check.method, round(check.score, 4), check.is_drifted) == (method, score, is_drifted)
 
 
@@ -172,7 +172,13 @@ def test_columns_that_cannot_be_compared_are_skipped_with_a_reason(tmp_path: Pat
         categorical=("fixed_class", "label"),
     )
     report = check_drift(reference, current, columns=columns, report_path=tmp_path / "drift.html")
-    assert [check.column for check in report.checks] == ["text_chars", "confidence", "label"]
+    assert [(check.name, check.score, check.is_drifted) for check in report.checks][3:] == [
+        ("empty (nulls)", 0.0, False),
+        ("gone (nulls)", 1.0, True),
+        ("rare (nulls)", 101 / 600, True),
+    ]
+    assert [check.column for check in report.checks][:3] == ["text_chars", "confidence", "label"]
+    assert (report.is_violated, report.is_calibrated) == (True, False)
     assert report.skipped == {
         "empty": "0 and 0 values in the windows, 500 needed in each",
         "fixed": "one and the same value in both windows",
@@ -205,11 +211,9 @@ def test_rows_count_values_and_types_of_the_database_are_taken(tmp_path: Path) -
     )
     columns = DriftColumns(numeric=("integer", "boolean"), categorical=("class", "flag"), predictions=())
     report = check_drift(nullable, nullable, columns=columns, report_path=tmp_path / "drift.html")
-    assert [(it.column, it.score, it.reference_rows, it.current_rows) for it in report.checks] == [
-        ("integer", 0.0, 600, 600),
-        ("boolean", 0.0, 600, 600),
-        ("class", 0.0, 600, 600),
-        ("flag", 0.0, 600, 600),
+    assert [(it.name, it.score, it.reference_rows, it.current_rows) for it in report.checks] == [
+        *((name, 0.0, 600, 600) for name in ("integer", "boolean", "class", "flag")),
+        *((f"{name} (nulls)", 0.0, 900, 900) for name in ("integer", "boolean", "class", "flag")),
     ]
 
 
