@@ -16,7 +16,8 @@ from feature_repo.ledger import Run, append_run
 from scoring.alarm import Alarm, AlarmRule, WindowVerdict, judge_windows
 from scoring.apart import run_apart
 from scoring.checks import FRESHNESS, Check, Usual, append_checks
-from scoring.drift import PRELOADED, DriftReport
+from scoring.detection import DriftReport
+from scoring.drift import PRELOADED
 from scoring.samples import Compared, Comparison, compare_windows, read_end
 from scoring.throughput import check_throughput
 from scoring.volume import check_volume, read_daily_counts

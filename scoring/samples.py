@@ -17,7 +17,8 @@ from feature_repo.lake import Lake, quote_name, read_lake
 from feature_repo.ledger import read_peak_memory_mib
 from feature_repo.tables.columns import BIGINT, DOUBLE
 from feature_repo.tables.features import COMMENT_FEATURES
-from scoring.drift import DriftColumns, DriftReport, PastDays, check_drift
+from scoring.detection import DriftColumns, DriftReport, PastDays
+from scoring.drift import check_drift
 from scoring.thresholds import Rhythm, list_days
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def compare_windows(lake: Lake, asked: Comparison) -> Compared:
             reference_from = asked.window_from - extent.reference_days * _DAY
             share = asked.days / extent.reference_days
             rows = min(asked.sample_rows, extent.current_rows, max(round(extent.reference_rows * share), 1))
-            current = _draw(connection, asked.model, asked.window_from, asked.window_to, rows)
-            reference = _draw(connection, asked.model, reference_from, asked.window_from, round(rows / share))
+            current = draw_sample(connection, asked.model, asked.window_from, asked.window_to, rows)
+            reference = draw_sample(connection, asked.model, reference_from, asked.window_from, round(rows / share))
     except duckdb.OutOfMemoryException as error:
         raise MemoryError(str(error)) from None
     report = compare_samples(reference, current, asked, extent.reference_days)
@@ -94,12 +95,13 @@ def compare_windows(lake: Lake, asked: Comparison) -> Compared:
 def compare_samples(
     reference: "pd.DataFrame", current: "pd.DataFrame", asked: Comparison, reference_days: int
 ) -> DriftReport:
-    """Compare two samples, with thresholds of the reference's days if there are enough of them."""
+    """Compare two samples, with thresholds of their days if there are enough of them."""
     rhythm = Rhythm(asked.days, reference_days)
     past = None
     if rhythm.can_tell(asked.rate) and len(reference):
-        end = asked.window_from.replace(tzinfo=None)
-        days = list_days(reference["observed_at"].to_numpy(dtype="datetime64[us]"), np.datetime64(end, "us"))
+        end = np.datetime64(asked.window_to.replace(tzinfo=None), "us")
+        seen = [frame["observed_at"].to_numpy(dtype="datetime64[us]") for frame in (reference, current)]
+        days = list_days(np.concatenate(seen), end)
         past = PastDays(days, rhythm, asked.rate)
     return check_drift(reference, current, columns=COLUMNS, report_path=asked.report_path, past=past)
 
@@ -140,9 +142,10 @@ def _list_numeric_features() -> tuple[str, ...]:
 COLUMNS: Final = DriftColumns(numeric=(*_list_numeric_features(), "confidence"), categorical=("label",))
 
 
-def _draw(
+def draw_sample(
     connection: "duckdb.DuckDBPyConnection", model: str, window_from: datetime, window_to: datetime, rows: int
 ) -> "pd.DataFrame":
+    """Draw at most so many scored comments that were seen in a window: what is watched of them, and when (UTC)."""
     features = ",\n    ".join(map(_select_feature, _list_numeric_features()))
     sql = (
         _SAMPLE.read_text().replace("{current}", quote_name(f"scores.{model}_current")).replace("{features}", features)

@@ -1,14 +1,17 @@
-"""From which distance on a window of comments differs from its history: thresholds of permuted history.
+"""From which distance on a window of comments differs from its history: thresholds of permuted days.
 
-The days of the reference are dealt anew many times: some stand for the current window, the others for its reference.
-Of every deal the distances of all columns are taken, and from the largest of them come the thresholds, so that in a
-share of quiet windows that is chosen any column at all exceeds its own: the maximum statistic of Westfall and Young
-(*Resampling-Based Multiple Testing*, 1993). Days are dealt whole, for comments of one day are alike, and in windows of
-whole weeks only among the same weekdays, for weeks have a rhythm: permutation within exchangeability blocks (Winkler
-and others, "Multi-level block permutation", *NeuroImage* 123, 2015). The current window is not among them, for what
-drifts would raise its own thresholds.
+The days of the current window and of its reference are dealt anew many times: some stand for the window, the others
+for the reference. Of every deal the distances of all columns are taken, and from the largest of them come the
+thresholds, so that in a share of quiet windows that is chosen any column at all exceeds its own: the maximum statistic
+of Westfall and Young (*Resampling-Based Multiple Testing*, 1993). Days are dealt whole, for comments of one day are
+alike, and in windows of whole weeks only among the same weekdays, for weeks have a rhythm: permutation within
+exchangeability blocks (Winkler and others, "Multi-level block permutation", *NeuroImage* 123, 2015).
 
-Pure. The distances are those that `drift` has Evidently compute; here they are taken of thousands of deals at once.
+The window itself is dealt, too. That makes the share exact however few days there are, as long as quiet days may change
+places; thresholds of the reference alone are too low whenever its days are alike by chance, which of four weeks is
+often. What drifts raises its own threshold by that, to little more than half of its distance.
+
+Pure. The distances are those that `drift` has Evidently compute; here they are taken of all deals at once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,52 +31,56 @@ Deals: TypeAlias = NDArray[np.float64]  # a row per deal, a column per day; 1 if
 
 WEEK: Final = 7
 DEALS: Final = 999
+_FEWEST_WINDOWS: Final = 3  # in the reference: with fewer, what drifts is in too many deals
 _SEED: Final = 20260907
-_FINEST: Final = 1_000  # points of a distribution function
+_AT_ONCE: Final = 100
+_ROUNDING: Final = 1 + 1e-9  # the same distance, computed otherwise, does not exceed it
 _SMALLEST_DEVIATION: Final = 0.001  # Evidently's own bound of what it divides by
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How days may be dealt: the length of the current window, and of the reference before it, in days of 24 hours."""
+    """How days may be dealt: the length of the current window, and of the reference before it, in days of 24 hours.
+
+    Days are counted backwards: the newest one, of the window, is 0.
+    """
 
     window_days: int
     reference_days: int
 
     @property
     def strata(self) -> NDArray[np.int64]:
-        """Of each day of the reference, among which days it may be dealt: those of its weekday, or all."""
-        days = np.arange(self.reference_days)
+        """Of each day, among which days it may be dealt: those of its weekday, or all."""
+        days = np.arange(self.window_days + self.reference_days)
         return days % WEEK if self.window_days % WEEK == 0 else np.zeros_like(days)
 
-    @property
-    def drawn_per_stratum(self) -> int:
-        """How many days of each stratum stand for the current window."""
-        return self.window_days // WEEK if self.window_days % WEEK == 0 else self.window_days
-
     def count_deals(self) -> int:
-        """How many deals differ; 0 if there are too few days.
+        """How many deals differ.
 
-        >>> Rhythm(7, 28).count_deals(), Rhythm(4, 16).count_deals(), Rhythm(7, 6).count_deals()
-        (16384, 1820, 0)
+        >>> Rhythm(7, 28).count_deals(), Rhythm(4, 16).count_deals(), Rhythm(7, 0).count_deals()
+        (78125, 4845, 1)
         """
-        strata = WEEK if self.window_days % WEEK == 0 else 1
-        sizes = [int((self.strata == one).sum()) for one in range(strata)]
-        return prod(comb(size, self.drawn_per_stratum) if size > self.drawn_per_stratum else 0 for size in sizes)
+        strata = self.strata
+        drawn = self._count_drawn(strata)
+        return prod(comb(int((strata == one).sum()), drawn) for one in np.unique(strata))
 
     def can_tell(self, rate: float) -> bool:
-        """Whether there are deals enough to tell a share of so few; with two halves each deal has a mirror image."""
-        return self.count_deals() >= 2 / rate
+        """Whether there are deals enough to tell a share of so few, and days enough not to drown what drifts."""
+        return self.count_deals() >= 2 / rate and self.reference_days >= _FEWEST_WINDOWS * self.window_days
 
     def deal(self, deals: int = DEALS) -> Deals:
-        """Deal the days of the reference so many times, the same ones in every process."""
+        """Deal the days so many times, after the deal that is real; the same ones in every process."""
         rng, strata = np.random.default_rng(_SEED), self.strata
-        dealt = np.zeros((deals, self.reference_days))
+        dealt = np.zeros((deals + 1, len(strata)))
+        dealt[0, : self.window_days] = 1
         for stratum in np.unique(strata):
             days = np.flatnonzero(strata == stratum)
-            order = rng.permuted(np.tile(days, (deals, 1)), axis=1)[:, : self.drawn_per_stratum]
-            np.put_along_axis(dealt, order, 1, axis=1)
+            order = rng.permuted(np.tile(days, (deals, 1)), axis=1)[:, : self._count_drawn(strata)]
+            np.put_along_axis(dealt[1:], order, 1, axis=1)
         return dealt
+
+    def _count_drawn(self, strata: NDArray[np.int64]) -> int:
+        return self.window_days // len(np.unique(strata))
 
 
 def measure_deals(values: "pd.Series[Any]", days: NDArray[np.int64], deals: Deals, method: str) -> Floats:
@@ -82,7 +89,7 @@ def measure_deals(values: "pd.Series[Any]", days: NDArray[np.int64], deals: Deal
     Parameters
     ----------
     values
-        Numbers or strings, one per comment of the reference; nulls are left out, but for the share of nulls.
+        Numbers or strings, one per comment of both windows; nulls are left out, but for the share of nulls.
     days
         Of each comment its day, an index of the columns of `deals`.
     method
@@ -102,21 +109,21 @@ def measure_deals(values: "pd.Series[Any]", days: NDArray[np.int64], deals: Deal
 def set_thresholds(distances: Mapping[str, Floats], rate: float) -> dict[str, float]:
     """Thresholds by column that in a share `rate` of the deals any column exceeds, and in no more.
 
-    Columns are made comparable by mean and deviation over the deals.
+    The real deal is one of them (Phipson and Smyth, "Permutation p-values should never be zero", *Statistical
+    Applications in Genetics and Molecular Biology* 9, 2010). Columns are made comparable by mean and deviation.
 
     >>> some = set_thresholds({"a": np.arange(100.0), "b": np.arange(100.0) / 10}, 0.05)
     >>> [round(value, 3) for value in some.values()]
-    [95.0, 9.5]
+    [94.0, 9.4]
     """
     if not distances:
         return {}
     found = np.column_stack(list(distances.values()))
     centre, spread = found.mean(axis=0), np.maximum(found.std(axis=0), np.finfo(float).eps)
     largest = np.sort(((found - centre) / spread).max(axis=1))
-    # With the window itself there is one deal more (Phipson and Smyth, "Permutation p-values should never be zero",
-    # Statistical Applications in Genetics and Molecular Biology 9, 2010).
-    place = min(ceil((1 - rate) * (len(largest) + 1)), len(largest)) - 1
-    return dict(zip(distances, (centre + largest[place] * spread).tolist(), strict=True))
+    place = ceil((1 - rate) * len(largest)) - 1
+    limits = (centre + largest[place] * spread) * _ROUNDING
+    return dict(zip(distances, limits.tolist(), strict=True))
 
 
 def _count(days: NDArray[np.int64], deals: Deals) -> Floats:
@@ -131,17 +138,19 @@ def _split(by_day: Floats, deals: Deals) -> tuple[Floats, Floats]:
 
 def _measure_wasserstein(values: Floats, days: NDArray[np.int64], deals: Deals) -> Floats:
     """The area between two distribution functions (Vallender, *Theory of Probability* 18, 1974) over a deviation."""
-    points = np.unique(values)
-    if len(points) > _FINEST:
-        points = np.unique(np.quantile(values, np.linspace(0, 1, _FINEST), method="nearest"))
-    places = np.clip(np.searchsorted(points, values, side="left"), 0, len(points) - 1)
+    points, places = np.unique(values, return_inverse=True)
     counts = np.zeros((deals.shape[1], len(points)))
     np.add.at(counts, (days, places), 1)
-    current, reference = _split(counts, deals)
-    rows = [np.maximum(part.sum(axis=1, keepdims=True), 1) for part in (current, reference)]
-    area = np.abs(current.cumsum(axis=1) / rows[0] - reference.cumsum(axis=1) / rows[1])[:, :-1] @ np.diff(points)
-    mean = reference @ points / rows[1][:, 0]
-    deviation = np.sqrt(np.maximum(reference @ points**2 / rows[1][:, 0] - mean**2, 0))
+    current_rows, reference_rows = (np.maximum(one, 1) for one in _split(counts.sum(axis=1), deals))
+    below, widths = counts.cumsum(axis=1)[:, :-1], np.diff(points)
+    area = np.empty(len(deals))
+    for start in range(0, len(deals), _AT_ONCE):  # a row of thousands of points per deal: some at a time
+        some = slice(start, start + _AT_ONCE)
+        current, reference = _split(below, deals[some])
+        apart = current / current_rows[some, None] - reference / reference_rows[some, None]
+        area[some] = np.abs(apart) @ widths
+    sums, squares = (_split(counts @ points**power, deals)[1] / reference_rows for power in (1, 2))
+    deviation = np.sqrt(np.maximum(squares - sums**2, 0))
     return np.asarray(area / np.maximum(deviation, _SMALLEST_DEVIATION), dtype=np.float64)
 
 
@@ -160,8 +169,8 @@ def list_days(observed: NDArray[np.datetime64], end: np.datetime64) -> NDArray[n
 
 
 def measure_columns(
-    reference: "pd.DataFrame", days: NDArray[np.int64], methods: Mapping[str, tuple[str, str]], deals: Deals
+    rows: "pd.DataFrame", days: NDArray[np.int64], methods: Mapping[str, tuple[str, str]], deals: Deals
 ) -> Iterator[tuple[str, Floats]]:
     """The distances of several columns, each a name with its column and method."""
     for name, (column, method) in methods.items():
-        yield name, measure_deals(reference[column], days, deals, method)
+        yield name, measure_deals(rows[column], days, deals, method)

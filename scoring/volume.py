@@ -30,7 +30,7 @@ HISTORY_DAYS: Final = 8 * WEEK
 FEWEST_DAYS: Final = 3 * WEEK
 _POISSON_SPREAD: Final = 0.5  # of the root of a count
 _MOST: Final = 0.75  # of the days
-_ODD: Final = 4.0  # deviations beyond which a day of the history is left out
+_ODD: Final = 3.0  # deviations beyond which a day of the history is left out
 _NORMAL_MAD: Final = 1.4826  # deviations of a normal distribution per median absolute deviation
 # A fifth less, or half more, matters to nobody.
 _SMALL_LOSS, _SMALL_GAIN = 0.8, 1.5
@@ -50,17 +50,17 @@ class DailyCounts:
     refused: Floats
 
 
-def find_usual(history: Floats, rate: float, *, is_two_sided: bool = True) -> Usual | None:
+def find_usual(history: Floats, *, low_rate: float, high_rate: float) -> Usual | None:
     """What is usual on the day after some days, the oldest first; None if they are fewer than three weeks.
 
     Parameters
     ----------
-    rate
-        Share of quiet days that are outside of the bounds; half of it on each side if there are two.
+    low_rate, high_rate
+        Share of quiet days that are below and above the bounds; 0 for no bound.
 
     Examples
     --------
-    >>> usual = find_usual(np.tile([100.0, 100, 100, 100, 100, 300, 300], 8), 0.01)
+    >>> usual = find_usual(np.tile([100.0, 100, 100, 100, 100, 300, 300], 8), low_rate=0.005, high_rate=0.005)
     >>> round(usual.expected or 0), round(usual.low or 0), round(usual.high or 0)
     (100, 73, 131)
     """
@@ -77,10 +77,15 @@ def find_usual(history: Floats, rate: float, *, is_two_sided: bool = True) -> Us
     residuals = roots[kept] - known[kept] @ weights
     spread = max(float(np.sqrt(residuals @ residuals / max(freedom, 1))), _POISSON_SPREAD)
     root = max(float(newest @ weights), 0.0)
-    tail = rate / 2 if is_two_sided else rate
-    reach = float(student.ppf(1 - tail, max(freedom, 1))) * spread * float(np.sqrt(1 + newest @ inverse @ newest))
-    low = max(root - reach, 0.0) ** 2
-    return Usual(root**2, low if is_two_sided else None, (root + reach) ** 2)
+    deviation = spread * float(np.sqrt(1 + newest @ inverse @ newest))
+    below, above = (
+        deviation * float(student.ppf(1 - rate, max(freedom, 1))) if rate else None for rate in (low_rate, high_rate)
+    )
+    return Usual(
+        root**2,
+        None if below is None else max(root - below, 0.0) ** 2,
+        None if above is None else (root + above) ** 2,
+    )
 
 
 def _describe(days: int) -> Floats:
@@ -101,15 +106,15 @@ def _leave_out_odd(roots: Floats, rows: Floats) -> NDArray[np.bool_]:
 
 
 def check_volume(counts: DailyCounts, rate: float) -> tuple[Check, Check]:
-    """Judge the last day: its comments by half of the rate, its refused rows by the other half.
+    """Judge the last day: its comments and its refused rows; of the rate, most goes to comments that are missing.
 
     A lake's first days are no history: what is before the first comment is left out.
     """
     begun = np.flatnonzero(counts.comments + counts.refused)
     first = int(begun[0]) if len(begun) else len(counts.comments) - 1
     comments, refused = counts.comments[first:], counts.refused[first:]
-    usual = find_usual(comments[:-1], rate / 2)
-    worse = find_usual(refused[:-1], rate / 2, is_two_sided=False)
+    usual = find_usual(comments[:-1], low_rate=0.6 * rate, high_rate=0.2 * rate)
+    worse = find_usual(refused[:-1], low_rate=0, high_rate=0.2 * rate)
     window = counts.ends_at - _DAY, counts.ends_at
     return (
         Check(VOLUME, None, *window, float(comments[-1]), usual and _spare_small(usual, 0)),

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from feature_repo.errors import BadData
-from scoring.drift import DriftCheck, DriftColumns, DriftReport, Kind, check_drift
+from scoring.detection import DriftCheck, DriftColumns, DriftReport, Kind
+from scoring.drift import check_drift
 
 pytestmark = pytest.mark.filterwarnings("error")  # also those of importing Evidently
 
