@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     )
     alert_urls: SecretStr | None = Field(None, description="Apprise URLs that alerts go to, separated by blanks.")
     freshness_hours: float = Field(48, gt=0, description="Without newer comments for so long, an alert is raised.")
-    heal: bool = Field(True, description="Whether a drift alarm rolls back a fresh version, or starts training.")
+    heal: bool = Field(True, description="Whether an alarm of drift or decay is acted on.")
     heal_cooldown_hours: float = Field(24, ge=0, description="At most one such act per model in so long.")
     fresh_days: float = Field(7, ge=0, description="For so long after its promotion a version may be rolled back.")
     youtube_api_key: SecretStr | None = Field(None, description="Key of the YouTube Data API.")
