@@ -122,12 +122,16 @@ def _check_counts(
     connection: "duckdb.DuckDBPyConnection", model: str, now: datetime, options: WatchOptions
 ) -> tuple[Check, ...]:
     counted = check_volume(read_daily_counts(connection, now), options.false_alarm_rate / 2)
-    checks = (*counted, check_throughput(connection, model, now))
+    fresh = check_freshness(connection, now, options.freshness_hours)
+    return (*counted, check_throughput(connection, model, now), *fresh)
+
+
+def check_freshness(connection: "duckdb.DuckDBPyConnection", now: datetime, limit_hours: float) -> tuple[Check, ...]:
+    """Check how long ago the newest comment was seen; nothing if the sources did not tell that of any."""
     newest = read_newest_observation(connection)
     if newest is None:
-        return checks
-    hours = (now - newest) / timedelta(hours=1)
-    return (*checks, Check(FRESHNESS, None, newest, now, hours, Usual(None, None, options.freshness_hours)))
+        return ()
+    return (Check(FRESHNESS, None, newest, now, (now - newest) / timedelta(hours=1), Usual(None, None, limit_hours)),)
 
 
 def _build_receipt(

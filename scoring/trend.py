@@ -129,9 +129,10 @@ def _draw_drift(axes: "Axes", trend: Trend) -> None:
             axes.plot(at, nearness, marker="o", markersize=3, color=colour, label=_NAMES[kind])
     odd = [(at, min(nearness, _TOP)) for at, _, nearness, _ in trend.drift if nearness >= 1]
     _mark(axes, odd, trend.alarms["drift"])
-    axes.axhline(1, color=_RED, linestyle="--", linewidth=1, label="threshold")
+    if trend.drift:
+        axes.axhline(1, color=_RED, linestyle="--", linewidth=1, label="threshold")
+        axes.legend(loc="upper left", ncols=4, frameon=False)
     axes.set(ylabel="largest distance\nover its threshold", ylim=(0, None))
-    axes.legend(loc="upper left", ncols=4, frameon=False)
 
 
 def _draw_counted(axes: "Axes", counted: Sequence[Counted], name: str, alarms: Sequence[datetime]) -> None:

@@ -1,8 +1,8 @@
 """What watching a million scored comments takes: `python -m tests.benchmarks.monitoring [--home HOME] [--rows N]`.
 
 Needs SCORELAKE_TEST_DATA. The lake is that of the scoring benchmarks, scored; a home that is given is used as it is,
-and made if there is none. Measured is the whole command `scorelake monitor`, with every process that it starts, by their
-proportional memory (PSS, which counts what is shared once). Prefect's own server, which is there already where
+and made if there is none. Measured is the whole command `scorelake monitor`, with every process that it starts, by
+their proportional memory (PSS, which counts what is shared once). Prefect's own server, which is there already where
 `scorelake up` runs, is told apart.
 """
 
