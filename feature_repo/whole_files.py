@@ -13,5 +13,8 @@ def write_whole(file: "Path", content: str) -> None:
     The draft bears the process's number: two that write the same file at once leave the text of one of them.
     """
     draft = file.with_name(f"{file.name}.{os.getpid()}.draft")
-    draft.write_text(content, encoding="utf-8")
-    draft.replace(file)
+    try:
+        draft.write_text(content, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -126,7 +126,7 @@ def monitor(
     days: Annotated[int, typer.Option(min=1, help="Length of the current window.")] = 7,
     as_json: Json = False,
 ) -> None:
-    """Compare the newest days of scored comments with those before.
+    """Compare the newest days of scored comments with those before, and count what comes; see reports/index.html.
 
     Example: `scorelake monitor sentiment --days 7`
     """

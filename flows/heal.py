@@ -1,4 +1,4 @@
-"""What is done by itself about a drift alarm: a rollback with its backfill, or training; at most one act a day.
+"""What is done by itself about drift and decay: a rollback with its backfill, or training; at most one act a day.
 
 What is called for is decided in `scoring.healing`, which also writes it into the ledger.
 """
@@ -31,7 +31,7 @@ class HealReceipt:
 
 
 def heal(entry: Entry, model: str, symptom: Symptom) -> HealReceipt | None:
-    """Answer a drift alarm of a model, and tell what was done; None if healing is switched off.
+    """Answer an alarm of a model, drift or decay, and tell what was done; None if healing is switched off.
 
     What fails is told as the failure of its own run; the run that watches goes on.
     """

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     )
     disk_reserve_mib: int = Field(512, ge=0, description="What scoring leaves free on the disk, or is refused, MiB.")
     drift_sample_rows: int = Field(4_000, ge=100, description="Rows sampled per window for drift checks.")
+    monitor_memory_mib: int = Field(1_024, ge=256, description="What comparing windows may take of memory, MiB.")
+    false_alarm_rate: float = Field(
+        0.01, gt=0, le=0.2, description="Share of quiet windows in which drift or volume may seem to be odd."
+    )
     alarm_windows: int = Field(3, ge=1, description="Windows that are looked at for an alarm, the newest included.")
     alarm_violations: int = Field(2, ge=1, description="How many of them must violate, the newest among them.")
     alert_block: str | None = Field(
@@ -53,7 +57,7 @@ class Settings(BaseSettings):
     )
     alert_urls: SecretStr | None = Field(None, description="Apprise URLs that alerts go to, separated by blanks.")
     freshness_hours: float = Field(48, gt=0, description="Without newer comments for so long, an alert is raised.")
-    heal: bool = Field(True, description="Whether a drift alarm rolls back a fresh version, or starts training.")
+    heal: bool = Field(True, description="Whether an alarm of drift or decay is acted on.")
     heal_cooldown_hours: float = Field(24, ge=0, description="At most one such act per model in so long.")
     fresh_days: float = Field(7, ge=0, description="For so long after its promotion a version may be rolled back.")
     youtube_api_key: SecretStr | None = Field(None, description="Key of the YouTube Data API.")

@@ -71,6 +71,20 @@ def judge_windows(verdicts: Sequence[WindowVerdict], rule: AlarmRule) -> Alarm:
     return Alarm(began_at is not None, began_at, count, len(last))
 
 
+def list_alarms(verdicts: Sequence[WindowVerdict], rule: AlarmRule) -> list[datetime]:
+    """The ends of the windows at which the alarm was on, in order.
+
+    >>> from datetime import timedelta, timezone
+    >>> day = [datetime(2026, 10, number, tzinfo=timezone.utc) for number in range(1, 5)]
+    >>> odd = [WindowVerdict(at, at, at.day != 3) for at in day]
+    >>> [at.day for at in list_alarms(odd, AlarmRule())]
+    [2, 4]
+    """
+    ordered = _keep_latest(verdicts)
+    ends = range(1, len(ordered) + 1)
+    return [ordered[end - 1].window_to for end in ends if _is_on(ordered[max(0, end - rule.windows) : end], rule)]
+
+
 def _keep_latest(verdicts: Sequence[WindowVerdict]) -> list[WindowVerdict]:
     ordered = sorted(verdicts, key=lambda one: one.checked_at)
     return sorted({one.window_to: one for one in ordered}.values(), key=lambda one: one.checked_at)

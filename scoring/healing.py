@@ -1,8 +1,9 @@
-"""What a drift alarm calls for: back to the version before, training anew, or a person.
+"""What an alarm calls for: back to the version before, training anew, or a person.
 
 A version that was promoted just before its predictions drifted is taken back. Anything else (the comments have changed,
-the version is old, or has been put back already) is answered by training, where the gate decides as always. The
-decision is pure; what it needs is read here, what is done about it belongs to `flows`.
+the version is old, or has been put back already) is answered by training, where the gate decides as always; so is
+decay: a champion that late labels show to be less right than promised. The decision is pure; what it needs is read
+here, what is done about it belongs to `flows`.
 """
 
 from dataclasses import dataclass
@@ -33,12 +34,18 @@ class HealingPolicy:
 class Symptom:
     """An alarm that is on: the run that found it, the check of its first violation, and whether predictions drifted.
 
-    Features drift without any doing of a version.
+    Features drift without any doing of a version. Decay is told by late labels, of whatever version was in force.
     """
 
     run_id: str
     began_at: datetime
-    has_drifting_predictions: bool
+    has_drifting_predictions: bool = False
+    is_decay: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What the ledger calls it."""
+        return "decay" if self.is_decay else "drift"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ def decide(symptom: Symptom, history: History, policy: HealingPolicy, now: datet
 def _find_reason_to_keep(symptom: Symptom, history: History, policy: HealingPolicy, now: datetime) -> str:
     """Why the champion is no suspect; empty if it is one."""
     champion, since = history.standing.champion, history.changed_at
+    if symptom.is_decay:
+        return f"version {champion} is less often right than it promised, as late labels say"
     if history.changed_by != "promoted" or since is None:
         return f"version {champion} was not newly promoted"
     if now - since > policy.fresh:
@@ -99,7 +108,7 @@ def begin_healing(
         history = read_history(connection, model)
         decision = decide(symptom, history, policy, now)
         if decision.act != "none":
-            details = {"act": decision.act, "why": decision.why, "cause": symptom.run_id}
+            details = {"act": decision.act, "why": decision.why, "cause": symptom.run_id, "symptom": symptom.kind}
             version = history.standing.champion
             append_run(connection, Run(run_id, "heal", now, now, model=model, model_version=version, details=details))
         return decision, history.standing

@@ -72,7 +72,7 @@ def measure_performance(lake: Lake, spec: ModelSpec, *, run_id: str, now: dateti
                 connection, lambda connection: _replace(connection, spec.name, first, found, run_id=run_id, now=now)
             )
     with read_lake(lake) as connection:
-        return judge_windows(_read_verdicts(connection, spec.name), rule)
+        return judge_windows(read_week_verdicts(connection, spec.name), rule)
 
 
 def measure_weeks(rows: pa.Table, spec: ModelSpec, promised: dict[str, float]) -> Iterator[Performance]:
@@ -145,7 +145,8 @@ def _replace(
         connection.execute(f"insert into monitoring.performance values ({marks})", row)  # noqa: S608 - marks only
 
 
-def _read_verdicts(connection: "duckdb.DuckDBPyConnection", model: str) -> list[WindowVerdict]:
+def read_week_verdicts(connection: "duckdb.DuckDBPyConnection", model: str) -> list[WindowVerdict]:
+    """Read what late labels said of the champion's weeks that have enough of them."""
     rows = connection.execute(
         "select week_on, is_violated from monitoring.performance "
         "where model = ? and model_version = ? and slice = ? and is_judged",

@@ -5,7 +5,8 @@ with scored as (
         scores.comment_id,
         scores.text_id,
         scores.label,
-        scores.confidence
+        scores.confidence,
+        texts.observed_at
     from {current} as scores
     -- many scores to one text each
     inner join raw.comments as texts
@@ -18,7 +19,8 @@ with scored as (
 select
     {features},
     scored.label,
-    scored.confidence
+    scored.confidence,
+    cast(scored.observed_at as timestamp) as observed_at
 from scored
 -- one score to the versions of its features: the newest
 inner join features.comment_features as features

@@ -7,7 +7,7 @@ from feature_repo.tables.columns import BIGINT, BOOLEAN, DAY, DOUBLE, INSTANT, N
 DRIFT: Final = table(
     "monitoring.drift",
     "Drift checks: one row per column and window.",
-    ("run_id", "column_name"),
+    ("run_id", "column_name", "kind"),
     {
         "run_id": column(TEXT, "Monitor run."),
         "model": column(TEXT, "Model that is watched."),
@@ -15,14 +15,19 @@ DRIFT: Final = table(
         "window_from": column(INSTANT, "Start of the current window (inclusive, UTC)."),
         "window_to": column(INSTANT, "End of the current window (exclusive, UTC)."),
         "column_name": column(TEXT, "Feature or prediction column."),
-        "kind": column(TEXT, "data or prediction."),
-        "method": column(TEXT, "Distance that was measured."),
+        "kind": column(TEXT, "data or prediction; quality: its nulls."),
+        "method": column(TEXT, "Distance that was measured: wasserstein, jensenshannon or null_share."),
         "score": column(DOUBLE, "The distance between reference and current window."),
-        "threshold": column(DOUBLE, "From where on it counts as drift."),
+        "threshold": column(DOUBLE, "From where on it counts as drift; set from permuted history, see is_calibrated."),
         "is_drifted": column(BOOLEAN, "Whether the threshold is reached."),
         "reference_rows": column(BIGINT, "Sampled rows of the reference window with a value."),
         "current_rows": column(BIGINT, "Sampled rows of the current window with a value."),
         "report": column(TEXT, "Name of the HTML report under reports/."),
+        "is_calibrated": column(
+            BOOLEAN,
+            "Whether the threshold is that of permuted history; null in rows of releases that had none.",
+            nullable=True,
+        ),
     },
 )
 
@@ -108,4 +113,30 @@ PERFORMANCE: Final = table(
     },
 )
 
-TABLES: Final = (DRIFT, FEATURE_LOG, UNSCORED, SKEW, PERFORMANCE)
+CHECKS: Final = table(
+    "monitoring.checks",
+    "What is counted and compared with its own history: one row per run and check.",
+    ("run_id", "check_name"),
+    {
+        "run_id": column(TEXT, "Monitor run."),
+        "check_name": column(
+            TEXT,
+            "volume: comments seen in a day; refused_rows: rows quarantined in a day; throughput: rows a second of a "
+            "day's scoring; freshness: hours since the newest comment.",
+        ),
+        "model": column(TEXT, "Model it is about; null if about the comments of all.", nullable=True),
+        "checked_at": column(INSTANT, "When it was checked (UTC)."),
+        "window_from": column(INSTANT, "Start of what was counted (inclusive, UTC)."),
+        "window_to": column(INSTANT, "End of what was counted (exclusive, UTC)."),
+        "value": column(DOUBLE, "What was found; null if there was nothing.", nullable=True),
+        "expected": column(
+            DOUBLE, "What is usual, for this weekday; null if there is too little history.", nullable=True
+        ),
+        "low": column(DOUBLE, "Least value that is no violation; null if none is too small.", nullable=True),
+        "high": column(DOUBLE, "Greatest value that is no violation; null if none is too great.", nullable=True),
+        "is_judged": column(BOOLEAN, "Whether there is history enough for a verdict."),
+        "is_violated": column(BOOLEAN, "Whether it is judged, and the value is outside of low and high."),
+    },
+)
+
+TABLES: Final = (DRIFT, FEATURE_LOG, UNSCORED, SKEW, PERFORMANCE, CHECKS)

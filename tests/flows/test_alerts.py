@@ -18,9 +18,10 @@ from feature_repo.lake import Lake, hold_lock, read_lake
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin
 from flows.ingest import ingest
-from flows.monitor import watch_freshness
+from flows.monitor import watch_counts
 from flows.stage import run_step
 from flows.status import build_report, read_status
+from scoring.monitor import check_freshness
 from tests.flows.webhook import TOKEN, Webhook, serve_webhook
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -145,6 +146,12 @@ def test_no_lake_is_made_for_an_alert(tmp_path: Path, environment: pytest.Monkey
     resolve_failure(build_entry())
     assert not (tmp_path / "nothing").exists()
     assert webhook.received == []
+
+
+def watch_freshness(entry: Entry) -> None:
+    with read_lake(entry.lake) as connection:
+        checks = check_freshness(connection, entry.now, entry.settings.freshness_hours)
+    watch_counts(entry, checks)
 
 
 def test_comments_that_stop_coming_are_told_and_their_return_too(

@@ -13,6 +13,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from feature_repo.lake import Lake, read_lake, write_lake
 from flows.entry import Entry, begin
 from flows.heal import heal
+from flows.monitor import watch_performance
+from scoring.alarm import Alarm
 from scoring.engine import LocalEngine
 from scoring.healing import Symptom
 from scoring.owed import ScoreRequest
@@ -82,6 +84,24 @@ def test_a_fresh_bad_version_is_taken_back_scored_again_and_then_left_alone(lake
     assert later.outcome.startswith("Trained: ")
     acts = query(lake, "select details ->> 'act' from ops.runs where kind = 'heal' order by started_at")
     assert acts == [("roll back",), ("train",)]
+
+
+def test_decay_starts_training_once_a_day_and_takes_nothing_back(lake: Lake) -> None:
+    alarm = Alarm(is_on=True, began_at=FORCED_AT + DAY, violations=2, windows=3)
+    done = watch_performance(build_entry(2), alarm)
+    assert done is not None
+    assert (done.decision.act, done.outcome[:9]) == ("train", "Trained: ")
+    again = watch_performance(build_entry(2.5), alarm)
+    assert again is not None
+    assert again.decision.act == "none"
+    acts = query(lake, "select details ->> 'act', details ->> 'symptom' from ops.runs where kind = 'heal'")
+    assert acts == [("train", "decay")]
+    assert query(lake, "select * from ops.promotions where action = 'rolled_back'") == []
+    alerts = query(lake, "select key, message from ops.alerts where closed_at is null order by key")
+    assert [key for key, _ in alerts] == ["heal/spam", "performance/spam"]
+    assert "What can be done by itself is done." in alerts[1][1]
+    watch_performance(build_entry(3), Alarm(is_on=False, began_at=None, violations=0, windows=3))
+    assert query(lake, "select key from ops.alerts where closed_at is null") == [("heal/spam",)]
 
 
 def test_nothing_is_done_when_it_is_switched_off(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,10 +79,12 @@ def test_a_second_odd_window_is_told_and_answered_and_a_quiet_one_ends_it(lake: 
     mix_up(lake)
     assert not monitor("spam", days=4, now=NOW + 2 * DAY).is_violated
     assert webhook.titles == [
+        "[warning] unusual number of comments",
         "[error] spam: drift alarm",
         "[info] spam: healing itself: train",
+        "[well again] unusual number of comments",  # ten days without any have become history
         "[well again] spam: drift alarm",
         "[well again] spam: healing itself: train",
     ]
-    assert f"Run {later.run_id}" in webhook.received[0]["message"]
+    assert f"Run {later.run_id}" in webhook.received[1]["message"]
     assert query(lake, "select count(*) from ops.alerts where closed_at is null") == [(0,)]

@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from feature_repo.errors import BadData
-from scoring.drift import DriftCheck, DriftColumns, DriftReport, Kind, check_drift
+from scoring.detection import DriftCheck, DriftColumns, DriftReport, Kind, PastDays, detect_drift
+from scoring.drift import check_drift
+from scoring.thresholds import Rhythm
 
 pytestmark = pytest.mark.filterwarnings("error")  # also those of importing Evidently
 
@@ -157,7 +159,7 @@ def test_scores_are_those_worked_out_by_hand(
         columns=columns,
         report_path=tmp_path / "drift.html",
     )
-    (check,) = report.checks
+    check, *_ = report.checks
     assert (check.method, round(check.score, 4), check.is_drifted) == (method, score, is_drifted)
 
 
@@ -172,7 +174,13 @@ def test_columns_that_cannot_be_compared_are_skipped_with_a_reason(tmp_path: Pat
         categorical=("fixed_class", "label"),
     )
     report = check_drift(reference, current, columns=columns, report_path=tmp_path / "drift.html")
-    assert [check.column for check in report.checks] == ["text_chars", "confidence", "label"]
+    assert [(check.name, check.score, check.is_drifted) for check in report.checks][3:] == [
+        ("empty (nulls)", 0.0, False),
+        ("gone (nulls)", 1.0, True),
+        ("rare (nulls)", 101 / 600, True),
+    ]
+    assert [check.column for check in report.checks][:3] == ["text_chars", "confidence", "label"]
+    assert (report.is_violated, report.is_calibrated) == (True, False)
     assert report.skipped == {
         "empty": "0 and 0 values in the windows, 500 needed in each",
         "fixed": "one and the same value in both windows",
@@ -205,11 +213,9 @@ def test_rows_count_values_and_types_of_the_database_are_taken(tmp_path: Path) -
     )
     columns = DriftColumns(numeric=("integer", "boolean"), categorical=("class", "flag"), predictions=())
     report = check_drift(nullable, nullable, columns=columns, report_path=tmp_path / "drift.html")
-    assert [(it.column, it.score, it.reference_rows, it.current_rows) for it in report.checks] == [
-        ("integer", 0.0, 600, 600),
-        ("boolean", 0.0, 600, 600),
-        ("class", 0.0, 600, 600),
-        ("flag", 0.0, 600, 600),
+    assert [(it.name, it.score, it.reference_rows, it.current_rows) for it in report.checks] == [
+        *((name, 0.0, 600, 600) for name in ("integer", "boolean", "class", "flag")),
+        *((f"{name} (nulls)", 0.0, 900, 900) for name in ("integer", "boolean", "class", "flag")),
     ]
 
 
@@ -290,3 +296,41 @@ def test_importing_drift_does_not_import_evidently() -> None:
     code = "import scoring.drift, sys; print([name for name in sys.modules if name.startswith('evidently')])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def make_days(seed: int, days: int, *, weekend: float = 1.0) -> tuple[pd.DataFrame, list[int]]:
+    """Comments of so many days, of which two in seven are written at a weekend; and the day of each."""
+    frames = [make_window(seed + day, 80, length=weekend if day % 7 < 2 else 1.0) for day in range(days)]
+    return pd.concat(frames, ignore_index=True), [day for day, frame in enumerate(frames) for _ in range(len(frame))]
+
+
+def split_days(days: int = 35, *, weekend: float = 1.0) -> tuple[pd.DataFrame, pd.DataFrame, PastDays]:
+    rows, numbers = make_days(40, days, weekend=weekend)
+    is_current = np.array(numbers) < 7
+    order = [*np.flatnonzero(~is_current), *np.flatnonzero(is_current)]
+    past = PastDays(np.array(numbers)[order], Rhythm(7, days - 7), 0.005)
+    return rows[~is_current].reset_index(drop=True), rows[is_current].reset_index(drop=True), past
+
+
+def test_the_detector_alone_finds_what_evidently_and_the_page_say(tmp_path: Path) -> None:
+    reference, current, past = split_days()
+    current["text_chars"] = current["text_chars"].where(current.index % 5 > 0)
+    current["label"] = "positive"
+    alone = detect_drift(reference, current, columns=COLUMNS, past=past)
+    both = check_drift(reference, current, columns=COLUMNS, past=past, report_path=tmp_path / "drift.html")
+    assert [one.name for one in both.checks] == [one.name for one in alone.checks]
+    for ours, theirs in zip(alone.checks, both.checks, strict=True):
+        assert (ours.method, ours.is_drifted) == (theirs.method, theirs.is_drifted)
+        assert (ours.score, ours.threshold) == pytest.approx((theirs.score, theirs.threshold))
+    assert both.drifted() == ("label", "text_chars (nulls)")
+    assert (both.is_violated, both.is_calibrated) == (True, True)
+
+
+@pytest.mark.parametrize(("length", "drifted"), [(1.0, ()), (1.3, ("text_chars",))])
+def test_a_weekly_wave_is_no_drift_and_one_column_is_enough_for_a_violation(
+    length: float, drifted: tuple[str, ...]
+) -> None:
+    reference, current, past = split_days(weekend=2.0)
+    current["text_chars"] *= length
+    found = detect_drift(reference, current, columns=COLUMNS, past=past)
+    assert (found.drifted(), found.is_violated) == (drifted, bool(drifted))

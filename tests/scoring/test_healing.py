@@ -23,6 +23,8 @@ FRESH = History(Standing("2", "1"), "promoted", NOW - 2 * DAY)
         ({}, {"changed_by": None, "changed_at": None}, "train", "version 2 was not newly promoted"),
         ({}, {"changed_at": NOW - 8 * DAY}, "train", "version 2 has been champion for 8 days"),
         ({"began_at": NOW - 3 * DAY}, {}, "train", "the drift began before version 2 was promoted"),
+        ({"is_decay": True}, {}, "train", "version 2 is less often right than it promised, as late labels say"),
+        ({"is_decay": True}, {"last_act_at": NOW - 0.9 * DAY}, "none", "there was an automatic act at"),
         ({"has_drifting_predictions": False}, {}, "train", "features drifted, and what version 2 says did not"),
         ({}, {"standing": Standing("2", None)}, "train", "there is no champion before version 2"),
         (
