@@ -67,7 +67,7 @@ def test_flows_are_named_like_their_functions_and_end_if_they_hang() -> None:
         assert flow.timeout_seconds == (None if name in {"train", "backfill"} else RUN_SECONDS)
 
 
-@pytest.mark.parametrize("name", {one["entrypoint"] for one in ENTRIES})
+@pytest.mark.parametrize("name", sorted({one["entrypoint"] for one in ENTRIES}))
 def test_the_form_of_a_run_explains_every_parameter(name: str) -> None:
     """Prefect reads descriptions from docstrings of Google's style alone."""
     described = parameter_schema(load_flow(name)).properties
