@@ -37,7 +37,7 @@ OTHERS = {
     *("model", "model_version", "version", "role", "outcome", "label", "task", "labeller", "feature_service"),
     *("action", "champion_before", "champion_after", "reasons", "reason", "name", "host", "method", "state"),
     *("page_token", "column_name", "report", "path", "feature", "features", "stage_seconds"),
-    *("alert_id", "key", "severity", "subject", "notified_severity", "notice_error", "slice"),
+    *("alert_id", "key", "severity", "subject", "notified_severity", "notice_error", "slice", "check_name"),
 }
 
 

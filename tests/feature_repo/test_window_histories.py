@@ -147,7 +147,7 @@ def check_row(found: Row, expected: Row) -> None:
 
 
 def test_features_equal_a_plain_count_and_a_rebuild(seed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=3, deadline=None)
     @given(steps=st.lists(step, min_size=1, max_size=4))
     def check(steps: list[Row]) -> None:
         check_history(steps, lambda name: copy_lake(seed_home, tmp_path_factory.mktemp(name)))

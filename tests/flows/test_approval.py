@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import stamina
 
 from feature_repo.lake import Lake, read_lake
 from flows.approval import Answer, build_check, build_question
-from tests.flows.commands import run_command
+from tests.flows.commands import Done, run_command
 from training.gate import Check, Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -70,17 +69,11 @@ def call(prefect_environment: dict[str, str]) -> Call:
 
 
 @pytest.fixture
-def start_training(home: Path, prefect_environment: dict[str, str]) -> "Callable[..., subprocess.Popen[str]]":
+def start_training(home: Path, prefect_environment: dict[str, str]) -> Iterator[Callable[[], "Future[Done]"]]:
     """Train on inputs that have not changed: the new version equals the champion, and passes the gate."""
-    environment = {**os.environ, **prefect_environment, "SCORELAKE_HOME": str(home), "COLUMNS": "200"}
-
-    def start(*options: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "flows.cli", "train", "spam", "--again", "--ask", *options]
-        return subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    return start
+    environment = {**prefect_environment, "SCORELAKE_HOME": str(home)}
+    with ThreadPoolExecutor(1) as executor:
+        yield lambda: executor.submit(run_command, "train", "spam", "--again", "--ask", environment=environment)
 
 
 def wait_for_question(call: Call) -> tuple[str, str]:
@@ -109,7 +102,7 @@ def read_last_decision(home: Path) -> tuple[str, str, str, list[str]]:
 
 @pytest.mark.path
 def test_a_person_rejects_one_version_and_approves_the_next(
-    home: Path, call: Call, start_training: "Callable[..., subprocess.Popen[str]]"
+    home: Path, call: Call, start_training: Callable[[], "Future[Done]"]
 ) -> None:
     rejected = start_training()
     run, question = wait_for_question(call)
@@ -118,9 +111,9 @@ def test_a_person_rejects_one_version_and_approves_the_next(
     assert call(f"/flow_runs/{run}/resume", {"run_input": {}})["status"] == "REJECT", "a decision is needed"
     said = {"decision": "reject", "words": "not before the holidays"}
     assert call(f"/flow_runs/{run}/resume", {"run_input": said})["status"] == "ACCEPT"
-    output, errors = rejected.communicate(timeout=120)
-    assert rejected.returncode == 3, output + errors
-    assert "spam version 2 was not promoted; version 1 stays champion" in errors
+    done = rejected.result(timeout=120)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "spam version 2 was not promoted; version 1 stays champion" in done.stderr
     version, action, champion, reasons = read_last_decision(home)
     assert (version, action, champion) == ("2", "refused", "1")
     assert reasons[0] == "Rejected by a person: not before the holidays"
@@ -128,8 +121,8 @@ def test_a_person_rejects_one_version_and_approves_the_next(
     approved = start_training()
     run, _ = wait_for_question(call)
     call(f"/flow_runs/{run}/resume", {"run_input": {"decision": "promote"}})
-    output, errors = approved.communicate(timeout=120)
-    assert approved.returncode == 0, output + errors
+    done = approved.result(timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
     version, action, champion, reasons = read_last_decision(home)
     assert (version, action, champion) == ("3", "promoted", "3")
     assert "Approved by a person." in reasons

@@ -26,9 +26,9 @@ def try_faults(home: Path, *faults: str) -> dict[str, Any]:
 
 def test_after_every_fault_the_next_run_leaves_nothing_lost_twice_or_behind(trained_home: Path, tmp_path: Path) -> None:
     home = Path(shutil.copytree(trained_home, tmp_path / "home"))
-    found = try_faults(home, *["--kill", "2", "--worker", "1", "--double", "1", "--lock", "1", "--readers", "1"])
+    found = try_faults(home, *["--kill", "1", "--worker", "1", "--double", "1", "--lock", "1", "--readers", "1"])
     assert found["wrong"] == []
-    assert sum(found["faults"].values()) == 5
+    assert sum(found["faults"].values()) == 4
     assert found["hits"]["lock"] == found["hits"]["double"] == 1
 
 
