@@ -5,6 +5,7 @@ from datetime import datetime
 from prefect import flow
 
 from flows.entry import begin, name_run
+from flows.pages import find_report_pages
 from flows.report import Grid, Report
 from flows.stage import run_step, tell
 from scoring.compare import Comparison, SliceComparison, compare_versions
@@ -34,8 +35,9 @@ def compare(
     spec, entry = read_spec(model), begin("compare", model, now)
     ours, theirs = (resolve(entry.lake, model, wanted) for wanted in (version, against))
     found = run_step(entry, lambda: compare_versions(entry.lake, spec, ours, theirs, since=since))
-    draw_comparison(found, entry.lake.home / "reports" / f"{entry.run_id}.png")
-    tell(entry, build_report(found))
+    picture = entry.lake.home / "reports" / f"{entry.run_id}.png"
+    draw_comparison(found, picture)
+    tell(entry, build_report(found), find_report_pages(entry.lake.home, {"the picture": picture}, picture))
     return found
 
 

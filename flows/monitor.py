@@ -11,6 +11,7 @@ from feature_repo.lake import read_lake
 from flows.alerts import raise_alert, resolve_alert
 from flows.entry import Entry, begin, name_run
 from flows.heal import HealReceipt, heal
+from flows.pages import find_report_pages
 from flows.report import Grid, Report
 from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
 from scoring.alarm import Alarm
@@ -66,8 +67,10 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
         ),
     )
     right = run_step(entry, lambda: _measure(entry, model))
-    run_step(entry, lambda: write_overview(entry.lake, model, entry.settings.alarm_rule))
-    tell(entry, build_report(receipt))
+    index = run_step(entry, lambda: write_overview(entry.lake, model, entry.settings.alarm_rule))
+    named = {"the drift report": receipt.report_path, "all monitoring runs": index}
+    pages = find_report_pages(entry.lake.home, named, index.with_name(f"trend-{model}.svg"))
+    tell(entry, build_report(receipt), pages)
     watch_counts(entry, receipt.checks)
     watch_drift(entry, receipt)
     watch_performance(entry, right)

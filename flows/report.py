@@ -31,10 +31,11 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def build_markdown(report: Report) -> str:
-    """Build the Markdown of a report."""
+def build_markdown(report: Report, links: Mapping[str, str] | None = None) -> str:
+    """Build the Markdown of a report, with links to pages by what they show."""
     grids = [Grid(("", ""), tuple(report.facts.items())), *report.grids] if report.facts else report.grids
-    parts = [f"# {report.title}", *(_build_markdown_table(grid) for grid in grids), *report.notes]
+    leading = [f"[{said}]({url})" for said, url in (links or {}).items()]
+    parts = [f"# {report.title}", *leading, *(_build_markdown_table(grid) for grid in grids), *report.notes]
     return "\n\n".join(parts)
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 import stamina
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_image_artifact, create_markdown_artifact
 
 from feature_repo.errors import Refused, ScorelakeError, Unavailable
 from feature_repo.features.late_columns import find_unfilled
@@ -22,6 +22,7 @@ from feature_repo.ledger import Run, append_run
 from feature_repo.migration import find_outdated, migrate_tables
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry
+from flows.pages import Pages
 from flows.report import Report, build_markdown
 from flows.tables import list_tables
 
@@ -78,10 +79,13 @@ def _is_disk_full(error: BaseException) -> bool:
     return has_number or any(words in str(error) for words in ("No space left on device", "disk is full"))
 
 
-def tell(entry: Entry, report: Report, *, has_ended_well: bool = True) -> None:
+def tell(entry: Entry, report: Report, pages: Pages | None = None, *, has_ended_well: bool = True) -> None:
     """Keep a report as the run's artifact, where the Prefect UI shows it; with it a run, of all its steps, ends."""
     key = f"{entry.kind}-{entry.model}" if entry.model else entry.kind
-    create_markdown_artifact(build_markdown(report), key=key, description=entry.run_id)
+    pages = pages or Pages()
+    create_markdown_artifact(build_markdown(report, pages.links), key=key, description=entry.run_id)
+    if pages.picture:
+        create_image_artifact(pages.picture, key=f"{key}-picture", description=entry.run_id)
     if has_ended_well:
         resolve_failure(entry)
 

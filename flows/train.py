@@ -11,6 +11,7 @@ from feature_repo.ledger import read_data_version, read_materialized_version
 from flows.approval import build_ask
 from flows.entry import begin, name_run
 from flows.evaluation import build_grids, build_verdict_grid
+from flows.pages import find_version_pages
 from flows.report import Report
 from flows.stage import run_step, tell
 from training.card import show_estimate
@@ -57,7 +58,7 @@ def train(
             ask=build_ask(spec.name, wait=timedelta(hours=approval_hours)) if needs_approval else None,
         ),
     )
-    tell(entry, build_report(receipt))
+    tell(entry, build_report(receipt), find_version_pages(entry.lake, model, receipt.version))
     return receipt
 
 

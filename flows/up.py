@@ -33,6 +33,7 @@ Say = Callable[[str], None]
 _ROOT: Final = Path(__file__).parents[1]
 _WORKER: Final = "prefect-worker"
 _MLFLOW: Final = "mlflow"
+_REPORTS: Final = "reports"
 _START_SECONDS: Final = 180
 _RUN_PATIENCE_SECONDS: Final = 20  # for flow runs, which tell Prefect that they were ended
 _PATIENCE_SECONDS: Final = 5
@@ -46,6 +47,7 @@ class UpReceipt:
     home: str
     prefect: str
     mlflow: str
+    reports: str
     deployments: int
     crashed: tuple[str, ...]
     logs: str
@@ -140,10 +142,10 @@ def _end_leftovers(home: Path, say: Say) -> None:
 
 def _plan(lake: Lake) -> tuple[UpState, dict[str, Service]]:
     set_environment(lake.home)
-    prefect_port, mlflow_port = find_free_port(4200), find_free_port(5000)
+    prefect_port, mlflow_port, reports_port = (find_free_port(port) for port in (4200, 5000, 8600))
     token = secrets.token_hex(8)
-    prefect, mlflow = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port))
-    state = UpState(token, prefect, mlflow, {UP: mark_process(os.getpid())})
+    prefect, mlflow, reports = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port, reports_port))
+    state = UpState(token, prefect, mlflow, {UP: mark_process(os.getpid())}, reports)
     os.environ["PREFECT_API_URL"] = state.api
     environment = {MARK_VARIABLE: token, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", "NO_COLOR": "1"}
     commands = {
@@ -152,6 +154,10 @@ def _plan(lake: Lake) -> tuple[UpState, dict[str, Service]]:
             *("mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port), "--workers", "1"),
             *("--backend-store-uri", f"sqlite:///{locate_store(lake)}"),
             *("--default-artifact-root", locate_artifacts(lake).as_uri(), "--no-serve-artifacts"),
+        ],
+        _REPORTS: [
+            *("http.server", str(reports_port), "--bind", "127.0.0.1"),
+            *("--directory", str(lake.home / "reports")),
         ],
         _WORKER: ["prefect", "worker", "start", "--pool", POOL, "--name", UP],
         "apply": ["flows.cli", "apply", "--json"],
@@ -178,7 +184,8 @@ def _start_all(lake: Lake, state: UpState, services: dict[str, Service], say: Sa
     write_state(home, state)  # before the first process: a kill in between must leave its token
     locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
     apply = services.pop("apply")
-    for service in (services[SERVER], services[_MLFLOW], apply):
+    (home / "reports").mkdir(exist_ok=True)
+    for service in (services[SERVER], services[_MLFLOW], services[_REPORTS], apply):
         _start(home, service)
     say(f"starting on {home}: Prefect {state.prefect}, MLflow {state.mlflow}")
     # Prefect takes seconds to import, and the server takes longer to start.
@@ -190,7 +197,8 @@ def _start_all(lake: Lake, state: UpState, services: dict[str, Service], say: Sa
     deployed = deploy(state.api, home / "logs" / "deploy.log")
     _start(home, services[_WORKER])
     _wait_for(services[_MLFLOW], f"{state.mlflow}/health")
-    return UpReceipt(str(home), state.prefect, state.mlflow, len(deployed.deployments), crashed, str(home / "logs"))
+    count, logs = len(deployed.deployments), str(home / "logs")
+    return UpReceipt(str(home), state.prefect, state.mlflow, state.reports, count, crashed, logs)
 
 
 def _free_slots(api: str, say: Say) -> tuple[str, ...]:
@@ -265,6 +273,7 @@ def build_report(receipt: UpReceipt) -> Report:
     facts = {
         "Prefect": receipt.prefect,
         "MLflow": receipt.mlflow,
+        "reports": receipt.reports,
         "deployments": receipt.deployments,
         "lake": receipt.home,
         "logs": receipt.logs,

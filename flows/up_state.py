@@ -21,6 +21,7 @@ class UpState:
     prefect: str
     mlflow: str
     processes: Mapping[str, ProcessMark]
+    reports: str = ""
 
     @property
     def api(self) -> str:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from feature_repo.lake import Lake, read_lake
+from flows.pages import Pages, find_report_pages, find_version_pages
 from tests.flows.operator_terminal import Operator, open_terminal, read_end
 from tests.flows.prefect_calls import call, wait_for
 
@@ -40,6 +41,7 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     receipt = operator.read_receipt()
     api = f"{receipt['prefect']}/api"
     check_addresses(receipt["prefect"], receipt["mlflow"])
+    check_pages(operator.home, receipt)
     check_second_start(operator, receipt)
     check_command_beside(operator, api)
     dead = call(
@@ -56,7 +58,7 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     stuck = call(f"{api}/deployments/{find_deployment(api, 'score/spam-hourly')}/create_flow_run", {"state": STARTED})
     begin_without_process(api, stuck["id"])
     left = list_family(process.pid)
-    assert len(left) >= 4, "server, worker, MLflow and its worker"
+    assert len(left) >= 5, "server, worker, MLflow and its worker, reports"
     process.kill()
     process = operator.start()
     operator.wait_for_word("processes that a killed `scorelake up` has left")
@@ -69,6 +71,7 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     assert operator.said.endswith("stopping\nstopped\n")
     assert not [one for one in left if one.is_running()]
     assert not (operator.home / "up.json").exists()
+    assert find_version_pages(Lake(operator.home), "spam", "1") == Pages()
 
 
 def test_a_server_that_is_set_is_not_overruled(tmp_path: Path) -> None:
@@ -89,6 +92,20 @@ def check_addresses(prefect: str, mlflow: str) -> None:
         assert answer.read() == b"OK"
     models = call(f"{mlflow}/api/2.0/mlflow/registered-models/search")["registered_models"]
     assert {model["name"] for model in models} == {"sentiment", "spam"}, "the lake's own store"
+
+
+def check_pages(home: Path, receipt: dict[str, Any]) -> None:
+    """What an artifact leads to is there, for as long as it is served."""
+    report = home / "reports" / "drift of a window.html"
+    report.write_text("a report")
+    of_report = find_report_pages(home, {"the report": report}, report)
+    of_version = find_version_pages(Lake(home), "spam", "1")
+    assert of_report.links["the report"].startswith(receipt["reports"])
+    assert of_version.links == {"spam version 1 in MLflow": f"{receipt['mlflow']}/#/models/spam/versions/1"}
+    for url, begins in ((of_report.picture, b"a report"), (of_version.picture, b"\x89PNG")):
+        assert url is not None
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert page.read().startswith(begins)
 
 
 def check_second_start(operator: Operator, receipt: dict[str, Any]) -> None:
