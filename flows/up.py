@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -38,6 +39,9 @@ _START_SECONDS: Final = 180
 _RUN_PATIENCE_SECONDS: Final = 20  # for flow runs, which tell Prefect that they were ended
 _PATIENCE_SECONDS: Final = 5
 _LOOK_SECONDS: Final = 0.5
+# A run can lose its process later than its worker: one that was being started by then dies without a word.
+_CENSUS_SECONDS: Final = 30.0
+_SUBMISSION: Final = timedelta(minutes=1)  # for so long a worker that lives may be starting a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +205,11 @@ def _start_all(lake: Lake, state: UpState, services: dict[str, Service], say: Sa
     return UpReceipt(str(home), state.prefect, state.mlflow, state.reports, count, crashed, logs)
 
 
-def _free_slots(api: str, say: Say) -> tuple[str, ...]:
+def _free_slots(api: str, say: Say, before: datetime | None = None) -> tuple[str, ...]:
     """Mark what a dead worker has left running: it would keep the slots of its deployments."""
     from flows.crashed import mark_crashed  # noqa: PLC0415 - as above
 
-    crashed = mark_crashed(api, own_worker=UP)
+    crashed = mark_crashed(api, own_worker=UP, before=before)
     if crashed:
         say(f"marked as crashed, their processes are gone: {', '.join(crashed)}")
     return crashed
@@ -231,7 +235,12 @@ def _wait_for(service: Service, url: str) -> None:
 
 
 def _keep_running(home: Path, api: str, services: dict[str, Service], say: Say) -> None:
+    looked_at = time.monotonic()
     while True:
+        if time.monotonic() - looked_at > _CENSUS_SECONDS:
+            with suppress(Unavailable):  # it is being started again
+                _free_slots(api, say, datetime.now(UTC) - _SUBMISSION)
+            looked_at = time.monotonic()
         for service in services.values():
             code = service.read_exit()
             if code is not None:
