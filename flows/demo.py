@@ -120,7 +120,7 @@ def _ingest(kind: Kind, paths: list[Path], now: datetime, task_name: str | None 
 def _watch(now: datetime) -> str:
     receipt = monitor("sentiment", now=now)
     drifted = receipt.drift.drifted()
-    return f"{summarize_drift(receipt)}; {len(drifted)} of {len(receipt.drift.checks)} columns drifted" + (
+    return f"{summarize_drift(receipt)}; {len(drifted)} of {len(receipt.drift.checks)} checks drifted" + (
         f": {', '.join(drifted[:6])}" if drifted else ""
     )
 

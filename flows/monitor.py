@@ -124,8 +124,8 @@ def watch_drift(entry: Entry, receipt: MonitorReceipt) -> HealReceipt | None:
         f"Look at {receipt.report_path.name} under reports/. " + _say_what_is_done(entry)
     )
     raise_alert(entry, key, severity="error", subject="drift alarm", message=said)
-    has_predictions = any(check.kind == "prediction" and check.is_drifted for check in receipt.drift.checks)
-    return heal(entry, receipt.model, Symptom(receipt.run_id, receipt.alarm.began_at, has_predictions))
+    symptom = Symptom(receipt.run_id, receipt.alarm.began_at, receipt.drift.has_drifted_predictions)
+    return heal(entry, receipt.model, symptom)
 
 
 def _say_what_is_done(entry: Entry) -> str:
@@ -171,7 +171,7 @@ def build_report(receipt: MonitorReceipt) -> Report:
     facts = {
         "current window": f"{receipt.window_from:%Y-%m-%d %H:%M} to {receipt.window_to:%Y-%m-%d %H:%M} UTC",
         "reference window": f"{receipt.reference_from:%Y-%m-%d %H:%M} to {receipt.window_from:%Y-%m-%d %H:%M} UTC",
-        "drifted columns": f"{len(drifted)} of {len(checks)}",
+        "drifted": f"{len(drifted)} of {len(checks)} checks",
         "thresholds": _THRESHOLDS[receipt.drift.is_calibrated],
         "report": receipt.report_path,
         "all reports": receipt.report_path.with_name("index.html"),

@@ -1,7 +1,8 @@
 """What drift is: which columns can be compared, how far apart they are, and from where on it counts.
 
 Kernel: two samples in, checks out. Not here: Evidently and its page (`drift`), thresholds of permuted days
-(`thresholds`), drawing samples (`samples`), alarms over several windows (`alarm`).
+(`thresholds`), the newest day by itself (`newest_day`), drawing samples (`samples`), alarms over several windows
+(`alarm`).
 
 Distances, not p-values: on thousands of rows every harmless difference is "significant" (Evidently,
 https://www.evidentlyai.com/blog/data-drift-detection-large-datasets). `wasserstein` for numbers, over the
@@ -24,14 +25,23 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pandas as pd
 
 from feature_repo.errors import BadData
+from scoring.newest_day import judge_columns
 from scoring.thresholds import Rhythm, measure_columns, set_thresholds
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Kind = Literal["data", "prediction", "quality"]
+Kind = Literal["data", "prediction", "quality", "day", "predicted day"]
 NULL_SHARE: Final = "null_share"
+NEWEST_DAY: Final = "newest_day"
+NEWEST_SHARE: Final = 0.2  # of the rate: Student's bounds hardly move with it, those of a few deals do
+PREDICTED: Final = frozenset[Kind]({"prediction", "predicted day"})
+_SUFFIXES: Final[dict[Kind, str]] = {
+    "quality": " (nulls)",
+    "day": " (newest day)",
+    "predicted day": " (newest day)",
+}
 THRESHOLDS: Final = {"wasserstein": 0.2, "jensenshannon": 0.1, NULL_SHARE: 0.1}
 SMALLEST: Final = {"wasserstein": 0.1, "jensenshannon": 0.05, NULL_SHARE: 0.05}
 MIN_VALUES: Final = 500  # that a column needs in each window
@@ -55,7 +65,8 @@ class DriftColumns:
 class DriftCheck:
     """One column compared between two windows; rows are those with a value, of a share of nulls all.
 
-    `method` is Evidently's name of the distance, or null_share: how far the shares of nulls are apart.
+    `method` is Evidently's name of the distance, or null_share: how far the shares of nulls are apart, or newest_day:
+    how far the newest day lies off the days before it.
     """
 
     column: str
@@ -69,15 +80,15 @@ class DriftCheck:
 
     @property
     def name(self) -> str:
-        """What was compared: the column, or its nulls."""
-        return f"{self.column} (nulls)" if self.kind == "quality" else self.column
+        """What was compared: the column, its nulls, or its newest day."""
+        return self.column + _SUFFIXES.get(self.kind, "")
 
 
 @dataclass(frozen=True, slots=True)
 class PastDays:
     """What thresholds are set from: the day of each row, reference first, how days may be dealt, and a rate.
 
-    The rate is the share of quiet windows in which any column may seem to drift.
+    The rate is the share of quiet windows in which any column may seem to drift, in the window or on the newest day.
     """
 
     days: "NDArray[np.int64]"
@@ -105,6 +116,11 @@ class DriftReport:
         """Drifted over compared features, 0 to 1; 0 when none could be compared."""
         verdicts = [check.is_drifted for check in self.checks if check.kind == "data"]
         return sum(verdicts) / len(verdicts) if verdicts else 0.0
+
+    @property
+    def has_drifted_predictions(self) -> bool:
+        """Whether anything that the model says drifted."""
+        return any(check.is_drifted for check in self.checks if check.kind in PREDICTED)
 
     @property
     def is_violated(self) -> bool:
@@ -169,7 +185,7 @@ def _set_limits(
     if past:
         rows = pd.concat(windows, ignore_index=True)
         distances = dict(measure_columns(rows, past.days, compared, past.rhythm.deal()))
-        permuted = set_thresholds(distances, past.rate)
+        permuted = set_thresholds(distances, past.rate * (1 - NEWEST_SHARE))
         limits = {name: max(SMALLEST[method], permuted[name]) for name, (_, method) in compared.items()}
         found = {name: float(some[0]) for name, some in distances.items()}
     nulls = {name: limits[f"{name} (nulls)"] for name in with_nulls}
@@ -213,7 +229,8 @@ def detect_drift(
         rows = int(reference[name].count()), int(current[name].count())
         kind: Kind = "prediction" if name in columns.predictions else "data"
         checks.append(DriftCheck(name, kind, method, score, threshold, score >= threshold, *rows))
-    return DriftReport((*checks, *check_nulls(reference, current, limits.nulls)), prepared.skipped, True)
+    nulls, newest = check_nulls(reference, current, limits.nulls), check_newest_day(prepared, columns, past)
+    return DriftReport((*checks, *nulls, *newest), prepared.skipped, True)
 
 
 def check_nulls(
@@ -225,3 +242,12 @@ def check_nulls(
         yield DriftCheck(
             name, "quality", NULL_SHARE, apart, threshold, apart >= threshold, len(reference), len(current)
         )
+
+
+def check_newest_day(prepared: Prepared, columns: DriftColumns, past: PastDays) -> Iterator[DriftCheck]:
+    """Compare the newest day of each column with the days before it."""
+    rows = pd.concat([prepared.reference, prepared.current], ignore_index=True)
+    newest = int((past.days == 0).sum())
+    for name, off, threshold in judge_columns(rows, past.days, past.rate * NEWEST_SHARE):
+        kind: Kind = "predicted day" if name in columns.predictions else "day"
+        yield DriftCheck(name, kind, NEWEST_DAY, off, threshold, off >= threshold, len(rows) - newest, newest)

@@ -21,6 +21,7 @@ from scoring.detection import (
     DriftReport,
     Kind,
     PastDays,
+    check_newest_day,
     check_nulls,
     prepare_windows,
 )
@@ -110,4 +111,5 @@ def check_drift(
     write_whole(report_path, snapshot.get_html_str(as_iframe=False))
     checks = _read_checks(snapshot, known[0], current=known[1], predictions=predictions)
     nulls = check_nulls(reference, current, limits.nulls)
-    return DriftReport((*checks, *nulls), prepared.skipped, past is not None)
+    newest = check_newest_day(prepared, columns, past) if past else ()
+    return DriftReport((*checks, *nulls, *newest), prepared.skipped, past is not None)

@@ -25,8 +25,20 @@ if TYPE_CHECKING:
 
 _DRIFT: Final = Path(__file__).with_name("trend.sql")
 _WINDOWS: Final = 90
-_COLOURS: Final = {"data": "#2b6cb0", "prediction": "#c05621", "quality": "#718096"}
-_NAMES: Final = {"data": "features", "prediction": "predictions", "quality": "nulls"}
+_COLOURS: Final = {
+    "data": "#2b6cb0",
+    "prediction": "#c05621",
+    "quality": "#718096",
+    "day": "#90cdf4",
+    "predicted day": "#fbd38d",
+}
+_NAMES: Final = {
+    "data": "features",
+    "prediction": "predictions",
+    "quality": "nulls",
+    "day": "newest day",
+    "predicted day": "its predictions",
+}
 _RED: Final = "#c53030"
 _BAND: Final = "#bee3f8"
 _TOP: Final = 5.0  # times a threshold; what is further off is drawn here
@@ -131,7 +143,7 @@ def _draw_drift(axes: "Axes", trend: Trend) -> None:
     _mark(axes, odd, trend.alarms["drift"])
     if trend.drift:
         axes.axhline(1, color=_RED, linestyle="--", linewidth=1, label="threshold")
-        axes.legend(loc="upper left", ncols=4, frameon=False)
+        axes.legend(loc="upper left", ncols=3, frameon=False)
     axes.set(ylabel="largest distance\nover its threshold", ylim=(0, None))
 
 

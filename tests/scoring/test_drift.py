@@ -322,7 +322,8 @@ def test_the_detector_alone_finds_what_evidently_and_the_page_say(tmp_path: Path
     for ours, theirs in zip(alone.checks, both.checks, strict=True):
         assert (ours.method, ours.is_drifted) == (theirs.method, theirs.is_drifted)
         assert (ours.score, ours.threshold) == pytest.approx((theirs.score, theirs.threshold))
-    assert both.drifted() == ("label", "text_chars (nulls)")
+    newest = ("text_chars (newest day)", "label (newest day)")
+    assert both.drifted() == ("label", "text_chars (nulls)", *newest)
     assert (both.is_violated, both.is_calibrated) == (True, True)
 
 
