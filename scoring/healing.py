@@ -1,9 +1,9 @@
 """What an alarm calls for: back to the version before, training anew, or a person.
 
 A version that was promoted just before its predictions drifted is taken back. Anything else (the comments have changed,
-the version is old, or has been put back already) is answered by training, where the gate decides as always; so is
-decay: a champion that late labels show to be less right than promised. The decision is pure; what it needs is read
-here, what is done about it belongs to `flows`.
+the version is old, or has been put back already, or the gate refused the one before it) is answered by training, where
+the gate decides as always; so is decay: a champion that late labels show to be less right than promised. The decision
+is pure; what it needs is read here, what is done about it belongs to `flows`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
-from training.promotions import Action, Standing, read_last_change, read_standing
+from training.promotions import Action, Standing, is_refused_by_gate, read_last_change, read_standing
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,12 +50,16 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger says of a model: how its champion became it and when, and when the last automatic act began."""
+    """What the ledger says of a model: how its champion became it and when, and when the last automatic act began.
+
+    `is_previous_refused` says whether the champion before is a version that somebody promoted over the gate's refusal.
+    """
 
     standing: Standing
     changed_by: Action | None = None
     changed_at: datetime | None = None
     last_act_at: datetime | None = None
+    is_previous_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,17 @@ def _find_reason_to_keep(symptom: Symptom, history: History, policy: HealingPoli
         return f"the drift began before version {champion} was promoted"
     if not symptom.has_drifting_predictions:
         return f"features drifted, and what version {champion} says did not"
-    return "" if history.standing.previous else f"there is no champion before version {champion}"
+    return _find_reason_not_to_return(history)
+
+
+def _find_reason_not_to_return(history: History) -> str:
+    """Why the champion before is none to go back to; empty if it is one."""
+    champion, previous = history.standing.champion, history.standing.previous
+    if previous is None:
+        return f"there is no champion before version {champion}"
+    if history.is_previous_refused:
+        return f"the gate refused version {previous}, which was champion before version {champion}"
+    return ""
 
 
 def begin_healing(
@@ -121,4 +135,6 @@ def read_history(connection: "duckdb.DuckDBPyConnection", model: str) -> History
     """Read what the ledger says of a model's champion and of the automatic acts for it."""
     changed_by, changed_at = read_last_change(connection, model) or (None, None)
     row = connection.execute(_LAST_ACT, [model]).fetchone()
-    return History(read_standing(connection, model), changed_by, changed_at, row[0] if row else None)
+    standing = read_standing(connection, model)
+    is_refused = standing.previous is not None and is_refused_by_gate(connection, model, standing.previous)
+    return History(standing, changed_by, changed_at, row[0] if row else None, is_refused)

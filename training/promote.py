@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from feature_repo.errors import Refused
 from feature_repo.lake import read_lake, run_transaction, write_lake
-from training.promotions import Promotion, append_promotion, read_last_verdict, read_standing
+from training.promotions import BY_HAND, Promotion, append_promotion, read_last_verdict, read_standing
 from training.registry import mirror_aliases, resolve
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def promote_version(
             check_verdict(connection, model, found.version)
     if before == found.version:
         return PromotionReceipt(model, before, before)
-    reason = f"Promoted by hand{'.' if overruling is None else f', overruling the gate: {overruling}'}"
+    reason = f"{BY_HAND}{'.' if overruling is None else f', overruling the gate: {overruling}'}"
     promotion = Promotion(now, model, found.version, "promoted", before, found.version, (reason,), run_id)
     return _record(lake, promotion)
 

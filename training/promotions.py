@@ -23,6 +23,8 @@ _CHAMPION_AT: Final = Path(__file__).with_name("champion_at.sql").read_text(enco
 
 Action = Literal["promoted", "refused", "rolled_back", "canary", "withdrawn"]
 
+BY_HAND: Final = "Promoted by hand"  # how the reason begins of a promotion that was not the gate's
+
 # Ten thousand shares of a hundredth of a percent each: as fine as anyone steers a canary.
 _SHARES: Final = 10_000
 
@@ -123,6 +125,16 @@ def read_last_verdict(
         [model, version],
     ).fetchone()
     return (row[0], tuple(row[1])) if row else None
+
+
+def is_refused_by_gate(connection: "duckdb.DuckDBPyConnection", model: str, version: str) -> bool:
+    """Whether the gate's own last verdict on a version was to refuse it, whoever promoted it afterwards."""
+    row = connection.execute(
+        "select action from ops.promotions where model = ? and version = ? and action in ('promoted', 'refused') "
+        "and not starts_with(reasons[1], ?) order by decided_at desc limit 1",
+        [model, version, BY_HAND],
+    ).fetchone()
+    return row is not None and row[0] == "refused"
 
 
 def append_promotion(connection: "duckdb.DuckDBPyConnection", promotion: Promotion) -> None:

@@ -27,6 +27,7 @@ FRESH = History(Standing("2", "1"), "promoted", NOW - 2 * DAY)
         ({"is_decay": True}, {"last_act_at": NOW - 0.9 * DAY}, "none", "there was an automatic act at"),
         ({"has_drifting_predictions": False}, {}, "train", "features drifted, and what version 2 says did not"),
         ({}, {"standing": Standing("2", None)}, "train", "there is no champion before version 2"),
+        ({}, {"is_previous_refused": True}, "train", "the gate refused version 1, which was champion before version 2"),
         (
             {},
             {"last_act_at": NOW - 0.9 * DAY},

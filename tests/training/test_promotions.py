@@ -6,7 +6,14 @@ import pytest
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
-from training.promotions import Action, Promotion, append_promotion, read_champion_at
+from training.promotions import (
+    BY_HAND,
+    Action,
+    Promotion,
+    append_promotion,
+    is_refused_by_gate,
+    read_champion_at,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DECISIONS: list[tuple[int, str, Action, str | None, str | None]] = [
@@ -43,3 +50,24 @@ def test_the_champion_at_an_instant_is_the_outcome_of_the_last_decision_up_to_it
 def test_an_instant_without_a_zone_is_no_instant(decided: Lake) -> None:
     with read_lake(decided) as connection, pytest.raises(BadData, match="must say its time zone, found 2026-01-01"):
         read_champion_at(connection, "sentiment", datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+@pytest.mark.parametrize(
+    ("version", "is_refused"), [("1", True), ("2", False), ("3", True), ("4", False), ("9", False)]
+)
+def test_what_the_gate_refused_stays_refused_whoever_promotes_it(
+    decided: Lake, version: str, *, is_refused: bool
+) -> None:
+    row = Promotion(
+        START + timedelta(days=6),
+        "sentiment",
+        version,
+        "promoted",
+        "2",
+        version,
+        (f"{BY_HAND}, overruling",),
+        "by-hand",
+    )
+    with write_lake(decided, purpose="test") as connection:
+        run_transaction(connection, lambda inside: append_promotion(inside, row))
+        assert is_refused_by_gate(connection, "sentiment", version) is is_refused
