@@ -6,7 +6,7 @@ a window's verdict is belongs to whoever compares it, what follows from an alarm
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from feature_repo.errors import BadData
 
@@ -38,7 +38,8 @@ class WindowVerdict:
 class Alarm:
     """Whether the alarm is on; since when, and how many of how many windows violate.
 
-    `began_at` is the check of the first violation that the alarm, unbroken since, rests on; None if it is off.
+    `began_at` is the check of the first violation that the alarm rests on; None if it is off. Where windows overlap, an
+    alarm that comes again before a window's length is over is the same one.
     """
 
     is_on: bool
@@ -47,8 +48,13 @@ class Alarm:
     windows: int
 
 
-def judge_windows(verdicts: Sequence[WindowVerdict], rule: AlarmRule) -> Alarm:
+def judge_windows(verdicts: Sequence[WindowVerdict], rule: AlarmRule, *, overlap: timedelta = timedelta()) -> Alarm:
     """Judge the verdicts on a model's windows, in any order; each window counts once, by its latest check.
+
+    Parameters
+    ----------
+    overlap
+        How long a window is, if following ones overlap: two alarms no further apart than that are one.
 
     >>> from datetime import timedelta, timezone
     >>> day = [datetime(2026, 10, number, tzinfo=timezone.utc) for number in range(1, 4)]
@@ -61,14 +67,23 @@ def judge_windows(verdicts: Sequence[WindowVerdict], rule: AlarmRule) -> Alarm:
     ordered = _keep_latest(verdicts)
     last = ordered[-rule.windows :]
     count = sum(one.is_violated for one in last)
-    began_at = None
+    first = _find_first(ordered, rule, overlap)
+    if first is None:
+        return Alarm(is_on=False, began_at=None, violations=count, windows=len(last))
+    began_at = min(one.checked_at for one in verdicts if one.is_violated and one.window_to == first.window_to)
+    return Alarm(is_on=True, began_at=began_at, violations=count, windows=len(last))
+
+
+def _find_first(ordered: list[WindowVerdict], rule: AlarmRule, overlap: timedelta) -> WindowVerdict | None:
+    """The first violation of the alarm that is on at the newest window; None if none is."""
+    first, on_at = None, None
     for end in range(len(ordered), 0, -1):
-        seen = ordered[max(0, end - rule.windows) : end]
-        if not _is_on(seen, rule):
+        seen, window_to = ordered[max(0, end - rule.windows) : end], ordered[end - 1].window_to
+        if _is_on(seen, rule):
+            first, on_at = next(one for one in seen if one.is_violated), window_to
+        elif on_at is None or on_at - window_to >= overlap:
             break
-        first = next(one for one in seen if one.is_violated)
-        began_at = min(one.checked_at for one in verdicts if one.is_violated and one.window_to == first.window_to)
-    return Alarm(began_at is not None, began_at, count, len(last))
+    return first
 
 
 def list_alarms(verdicts: Sequence[WindowVerdict], rule: AlarmRule) -> list[datetime]:

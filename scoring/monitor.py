@@ -112,7 +112,8 @@ def monitor_windows(
     compared = run_apart(partial(compare_windows, lake, asked), memory_mib=options.memory_mib, preload=PRELOADED)
     with read_lake(lake) as connection:
         verdict = WindowVerdict(window_to, now, compared.drift.is_violated)
-        alarm = judge_windows([verdict, *read_verdicts(connection, model)], options.rule)
+        verdicts = [verdict, *read_verdicts(connection, model)]
+    alarm = judge_windows(verdicts, options.rule, overlap=timedelta(days=days))
     receipt = _build_receipt(asked, compared, run_id, alarm=alarm, checks=checks, seconds=perf_counter() - started)
     _append_checks(lake, receipt, now)
     return receipt

@@ -55,6 +55,22 @@ def test_checks_of_one_window_count_once_and_the_latest_does() -> None:
     assert judge_windows([first, late, second], AlarmRule()).began_at == first.checked_at
 
 
+@pytest.mark.parametrize(
+    ("pattern", "began_on_day"),
+    [
+        ("xx.xx", 0),
+        ("xx.......xx", 9),  # on at day 1 and at day 10: windows of seven days have nothing in common
+        ("xx.....xx", 0),  # on at day 1, not at 2 to 7, on again at day 8
+        ("xx.x.x", 0),
+        ("x......xx", 7),  # one odd window is no alarm
+        ("xx.....x.", None),
+    ],
+)
+def test_of_windows_that_overlap_an_alarm_that_comes_again_is_the_same(pattern: str, began_on_day: int | None) -> None:
+    alarm = judge_windows(build_verdicts(pattern), AlarmRule(), overlap=7 * DAY)
+    assert alarm.began_at == (None if began_on_day is None else START + began_on_day * DAY)
+
+
 @given(st.text("x.", max_size=12), st.integers(1, 5), st.integers(0, 4), st.randoms())
 def test_an_alarm_is_what_counting_says_whatever_the_order(
     pattern: str, violations: int, more: int, random: Random
