@@ -124,7 +124,8 @@ def watch_drift(entry: Entry, receipt: MonitorReceipt) -> HealReceipt | None:
         f"Look at {receipt.report_path.name} under reports/. " + _say_what_is_done(entry)
     )
     raise_alert(entry, key, severity="error", subject="drift alarm", message=said)
-    symptom = Symptom(receipt.run_id, receipt.alarm.began_at, receipt.drift.has_drifted_predictions)
+    drift = receipt.drift
+    symptom = Symptom(receipt.run_id, receipt.alarm.began_at, drift.has_drifted_predictions, drift.has_drifted_features)
     return heal(entry, receipt.model, symptom)
 
 

@@ -123,6 +123,13 @@ class DriftReport:
         return any(check.is_drifted for check in self.checks if check.kind in PREDICTED)
 
     @property
+    def has_drifted_features(self) -> bool:
+        """Whether comments drifted by what models are told of them; if that is not calibrated, `ALARM_SHARE` of it."""
+        if not self.is_calibrated:
+            return self.drifted_feature_share >= ALARM_SHARE
+        return any(check.is_drifted for check in self.checks if check.kind not in PREDICTED)
+
+    @property
     def is_violated(self) -> bool:
         """Whether anything drifted; of features that are not calibrated, at least `ALARM_SHARE`."""
         others = [check.is_drifted for check in self.checks if self.is_calibrated or check.kind != "data"]

@@ -1,9 +1,9 @@
 """What an alarm calls for: back to the version before, training anew, or a person.
 
-A version that was promoted just before its predictions drifted is taken back. Anything else (the comments have changed,
-the version is old, or has been put back already, or the gate refused the one before it) is answered by training, where
-the gate decides as always; so is decay: a champion that late labels show to be less right than promised. The decision
-is pure; what it needs is read here, what is done about it belongs to `flows`.
+A version that was promoted just before its predictions drifted, and no feature, is taken back. Anything else (the
+comments have changed, the version is old, or has been put back already, or the gate refused the one before it) is
+answered by training, where the gate decides as always; so is decay: a champion that late labels show to be less right
+than promised. The decision is pure; what it needs is read here, what is done about it belongs to `flows`.
 """
 
 from dataclasses import dataclass
@@ -32,14 +32,16 @@ class HealingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """An alarm that is on: the run that found it, the check of its first violation, and whether predictions drifted.
+    """An alarm that is on: the run that found it, the check of its first violation, and what drifted.
 
-    Features drift without any doing of a version. Decay is told by late labels, of whatever version was in force.
+    Features drift without any doing of a version, and take its predictions along. Decay is told by late labels, of
+    whatever version was in force.
     """
 
     run_id: str
     began_at: datetime
     has_drifting_predictions: bool = False
+    has_drifting_features: bool = False
     is_decay: bool = False
 
     @property
@@ -94,8 +96,9 @@ def _find_reason_to_keep(symptom: Symptom, history: History, policy: HealingPoli
         return f"version {champion} has been champion for {(now - since).days} days"
     if symptom.began_at < since:
         return f"the drift began before version {champion} was promoted"
-    if not symptom.has_drifting_predictions:
-        return f"features drifted, and what version {champion} says did not"
+    if symptom.has_drifting_features or not symptom.has_drifting_predictions:
+        too = "and what" if symptom.has_drifting_predictions else "and not what"
+        return f"features drifted, {too} version {champion} says"
     return _find_reason_not_to_return(history)
 
 

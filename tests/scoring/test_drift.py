@@ -87,6 +87,18 @@ def test_a_drifted_prediction_or_three_features_in_ten_are_an_alarm(
     assert (report.drifted_feature_share, report.is_violated) == (share, is_violated)
 
 
+def test_what_drifted_is_told_apart_and_one_feature_is_enough_if_it_is_calibrated() -> None:
+    checks = (
+        *(make_check(f"{n}", "data", is_drifted=n == 0) for n in range(9)),
+        make_check("label", "prediction", is_drifted=False),
+    )
+    for report, has_features in ((DriftReport(checks), False), (DriftReport(checks, {}, is_calibrated=True), True)):
+        assert (report.has_drifted_features, report.has_drifted_predictions) == (has_features, False)
+    day = make_check("label", "predicted day", is_drifted=True)
+    report = DriftReport((*checks[1:], day), {}, is_calibrated=True)
+    assert (report.has_drifted_features, report.has_drifted_predictions) == (False, True)
+
+
 def test_drifted_names_the_columns_in_their_order() -> None:
     checks = (
         make_check("url_count", "data", is_drifted=True),

@@ -25,7 +25,13 @@ FRESH = History(Standing("2", "1"), "promoted", NOW - 2 * DAY)
         ({"began_at": NOW - 3 * DAY}, {}, "train", "the drift began before version 2 was promoted"),
         ({"is_decay": True}, {}, "train", "version 2 is less often right than it promised, as late labels say"),
         ({"is_decay": True}, {"last_act_at": NOW - 0.9 * DAY}, "none", "there was an automatic act at"),
-        ({"has_drifting_predictions": False}, {}, "train", "features drifted, and what version 2 says did not"),
+        (
+            {"has_drifting_predictions": False, "has_drifting_features": True},
+            {},
+            "train",
+            "features drifted, and not what version 2 says",
+        ),
+        ({"has_drifting_features": True}, {}, "train", "features drifted, and what version 2 says"),
         ({}, {"standing": Standing("2", None)}, "train", "there is no champion before version 2"),
         ({}, {"is_previous_refused": True}, "train", "the gate refused version 1, which was champion before version 2"),
         (
