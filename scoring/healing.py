@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 Act = Literal["roll back", "train", "none"]
 
-_LAST_ACT: Final = "select max(started_at) from ops.runs where kind = 'heal' and outcome = 'done' and model = ?"
+_LAST_ACT: Final = (
+    "select started_at, details ->> 'act' from ops.runs where kind = 'heal' and outcome = 'done' and model = ? "
+    "order by started_at desc limit 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger says of a model: how its champion became it and when, and when the last automatic act began.
+    """What the ledger says of a model: how its champion became it, and the last automatic act, and when.
 
     `is_previous_refused` says whether the champion before is a version that somebody promoted over the gate's refusal.
     """
@@ -61,6 +64,7 @@ class History:
     changed_by: Action | None = None
     changed_at: datetime | None = None
     last_act_at: datetime | None = None
+    last_act: Act | None = None
     is_previous_refused: bool = False
 
 
@@ -77,12 +81,23 @@ def decide(symptom: Symptom, history: History, policy: HealingPolicy, now: datet
     if history.last_act_at is not None and now - history.last_act_at < policy.cooldown:
         return Decision("none", f"there was an automatic act at {history.last_act_at:%Y-%m-%d %H:%M} UTC already")
     reason = _find_reason_to_keep(symptom, history, policy, now)
+    if reason and history.last_act == "train" and _is_answered(symptom, history, policy, now):
+        return Decision("none", f"this alarm started training at {history.last_act_at:%Y-%m-%d %H:%M} UTC already")
     if reason:
         return Decision("train", reason)
     champion, since = history.standing.champion, history.changed_at
     return Decision(
         "roll back", f"version {champion} was promoted at {since:%Y-%m-%d %H:%M} UTC, before the drift began"
     )
+
+
+def _is_answered(symptom: Symptom, history: History, policy: HealingPolicy, now: datetime) -> bool:
+    """Whether the last act came after the alarm began, and too short a time ago to show what it is worth.
+
+    What drifted stays in the windows for weeks, whatever is trained; the weekly training goes on beside it.
+    """
+    at = history.last_act_at
+    return at is not None and symptom.began_at <= at and now - at < policy.fresh
 
 
 def _find_reason_to_keep(symptom: Symptom, history: History, policy: HealingPolicy, now: datetime) -> str:
@@ -140,4 +155,5 @@ def read_history(connection: "duckdb.DuckDBPyConnection", model: str) -> History
     row = connection.execute(_LAST_ACT, [model]).fetchone()
     standing = read_standing(connection, model)
     is_refused = standing.previous is not None and is_refused_by_gate(connection, model, standing.previous)
-    return History(standing, changed_by, changed_at, row[0] if row else None, is_refused)
+    last_act_at, last_act = row or (None, None)
+    return History(standing, changed_by, changed_at, last_act_at, last_act, is_refused)

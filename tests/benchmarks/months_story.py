@@ -49,7 +49,7 @@ BAD_MODEL = Fault("a bad model promoted by force", 11, 11, 10, ("drift", "perfor
 LATE_LABELS = Fault("labels of two weeks come two weeks late", 18, 31, 31, ("performance",))
 BROKEN = Fault("like counts missing for five days", 24, 28, 14, ("drift",))
 SUDDEN = Fault("sudden drift, which stays", 42, 10_000, 35, ("drift", "performance"))
-SLOW = Fault("slow drift: longer texts over four weeks", 78, 105, 42, ("drift", "performance"))
+SLOW = Fault("slow drift: longer texts over four weeks", 72, 99, 42, ("drift", "performance"))
 FAULTS = (BAD_MODEL, LATE_LABELS, BROKEN, SUDDEN, SLOW)
 
 

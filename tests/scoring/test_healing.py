@@ -13,6 +13,7 @@ NOW = datetime(2026, 10, 8, tzinfo=UTC)
 DAY = timedelta(days=1)
 SYMPTOM = Symptom("monitor-1", NOW - DAY, has_drifting_predictions=True)
 FRESH = History(Standing("2", "1"), "promoted", NOW - 2 * DAY)
+OLD: dict[str, Any] = {"changed_at": NOW - 9 * DAY}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,21 @@ FRESH = History(Standing("2", "1"), "promoted", NOW - 2 * DAY)
             "there was an automatic act at 2026-10-07 02:24 UTC already",
         ),
         ({}, {"last_act_at": NOW - DAY}, "roll back", "version 2 was promoted"),
+        (
+            {},
+            OLD | {"last_act_at": NOW - DAY, "last_act": "train"},
+            "none",
+            "this alarm started training at 2026-10-07",
+        ),
+        ({"is_decay": True}, {"last_act_at": NOW - DAY, "last_act": "train"}, "none", "this alarm started training at"),
+        ({}, OLD | {"last_act_at": NOW - 1.1 * DAY, "last_act": "train"}, "train", "has been champion for 9 days"),
+        ({}, OLD | {"last_act_at": NOW - DAY, "last_act": "roll back"}, "train", "has been champion for 9 days"),
+        (
+            {"began_at": NOW - 8 * DAY},
+            OLD | {"last_act_at": NOW - 7 * DAY, "last_act": "train"},
+            "train",
+            "has been champion for 9 days",
+        ),
     ],
 )
 def test_only_a_fresh_suspect_is_rolled_back(
