@@ -33,7 +33,7 @@ FEWEST_DAYS: Final = 3 * WEEK
 FEWEST_ROWS: Final = 50  # with which a day is known
 # A small effect: in deviations of a column, and as a share of the comments.
 SMALLEST_MEAN, SMALLEST_SHARE = 0.2, 0.1
-_ODD: Final = 5.0  # deviations beyond which a day is no history; at three, quiet days would be left out, too
+_ODD: Final = 8.0  # deviations beyond which a day is no history; at three or five, quiet days are left out, too
 _NORMAL_MAD: Final = 1.4826  # deviations of a normal distribution per median absolute deviation
 _MOST: Final = 0.75  # of the days
 
