@@ -41,12 +41,13 @@ def main() -> None:
     parser.add_argument("home", type=Path)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--victims", nargs="+", choices=VICTIMS, default=VICTIMS, help="killed in turn")
     arguments = parser.parse_args()
     chance, killed, wrong = random.Random(arguments.seed), Counter[str](), list[str]()  # noqa: S311 - a seeded trial
     with tempfile.TemporaryDirectory() as folder, open_terminal(arguments.home.absolute(), Path(folder)) as operator:
         operator.start()
         for number in range(arguments.rounds):
-            victim = VICTIMS[number % len(VICTIMS)]
+            victim = arguments.victims[number % len(arguments.victims)]
             found = list(live_through(operator, victim, number, chance))
             killed[victim] += 1
             wrong += [f"round {number} ({victim}): {one}" for one in found]
