@@ -23,7 +23,7 @@ from feature_repo.migration import find_outdated
 from feature_repo.upkeep import find_broken_files
 from flows.checkup import Check, Scene, Sight, broken, tell, unknown, well, wrong
 from flows.tables import list_tables
-from flows.up_state import UP, read_state
+from flows.up_state import read_state
 from scoring.economics import check_budget, estimate_cost
 from scoring.lease import list_dead_leases, list_live_runs, release_lease
 from scoring.owed import ScoreRequest, read_owed
@@ -126,7 +126,7 @@ def _list_dead_holders(scene: Scene) -> list[str]:
     writer = find_dead_writer(scene.lake)
     found = [f"the name of a writer ({writer})"] if writer else []
     state = read_state(scene.lake.home)
-    if state is not None and not (UP in state.processes and state.processes[UP].find()):
+    if state is not None and not state.is_alive:
         found.append(f"up.json of a `scorelake up` with Prefect {state.prefect}")
     if scene.lake.catalog.exists():
         with read_lake(scene.lake) as connection:

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from feature_repo.lake import Lake
-from flows.up_state import UP, read_state
+from flows.up_state import read_state
 from training.resolved import resolve_again
 
 
@@ -21,7 +21,7 @@ class Pages:
 def find_version_pages(lake: Lake, model: str, version: str) -> Pages:
     """The pages of a version in MLflow, with its confusion matrix as the picture."""
     state = read_state(lake.home)
-    if state is None or not state.processes[UP].find():
+    if state is None or not state.is_alive:
         return Pages()
     run = resolve_again(lake, model, version).run_id
     name = f"{model} version {version} in MLflow"
@@ -32,7 +32,7 @@ def find_version_pages(lake: Lake, model: str, version: str) -> Pages:
 def find_report_pages(home: Path, names: Mapping[str, Path], picture: Path) -> Pages:
     """The pages of files under reports/, by what they show."""
     state = read_state(home)
-    if state is None or not state.processes[UP].find() or not state.reports:
+    if state is None or not state.is_alive or not state.reports:
         return Pages()
     links = {said: f"{state.reports}/{quote(file.name)}" for said, file in names.items()}
     return Pages(links, f"{state.reports}/{quote(picture.name)}")

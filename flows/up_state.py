@@ -24,6 +24,11 @@ class UpState:
     reports: str = ""
 
     @property
+    def is_alive(self) -> bool:
+        """Whether the process of the `up` itself is there; a killed one leaves its state."""
+        return UP in self.processes and self.processes[UP].find() is not None
+
+    @property
     def api(self) -> str:
         """The Prefect API."""
         return f"{self.prefect}/api"
