@@ -12,6 +12,7 @@ from feature_repo.errors import Refused
 from feature_repo.lake import read_lake, run_transaction, write_lake
 from training.promotions import BY_HAND, Promotion, append_promotion, read_last_verdict, read_standing
 from training.registry import mirror_aliases, resolve
+from training.resolved import resolve_again
 
 if TYPE_CHECKING:
     import duckdb
@@ -85,6 +86,7 @@ def _record(lake: "Lake", promotion: Promotion) -> PromotionReceipt:
     with write_lake(lake, purpose=f"change the champion of {promotion.model}") as connection:
         run_transaction(connection, append)
     mirror_aliases(lake, promotion.model)
+    resolve_again(lake, promotion.model, promotion.version)  # kept: scoring need not wait for MLflow
     _logger.info("model=%s action=%s champion=%s", promotion.model, promotion.action, promotion.champion_after)
     return PromotionReceipt(promotion.model, promotion.champion_before, promotion.version)
 

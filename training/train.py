@@ -24,6 +24,7 @@ from training.promotions import Promotion, append_promotion, read_standing
 from training.provenance import read_provenance
 from training.registry import ModelVersion, mirror_aliases, mirror_verdict, register_version
 from training.rerun import Earlier, describe_verdict, find_earlier, restore_trial
+from training.resolved import resolve_again
 from training.run_record import build_record
 from training.stopwatch import Stopwatch
 from training.trial import Trial, run_trial
@@ -134,6 +135,8 @@ def train_model(  # noqa: PLR0913 - a run has as many settings
     )
     mirror_aliases(lake, spec.name)
     mirror_verdict(lake, version, promotion.action, promotion.reasons)
+    if promotion.champion_after == version.version:
+        resolve_again(lake, spec.name, version.version)  # kept: the first run that scores need not wait for MLflow
     champions = promotion.champion_before, promotion.champion_after
     return _write_receipt(run, trial, _Standing(version.version, verdict, earlier.why), champions)
 

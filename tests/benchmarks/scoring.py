@@ -7,6 +7,7 @@ the same held-out videos. What the sides do is told in `scoring_sides`.
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,7 @@ def _log_pyfunc(folder: Path, usual: Any, frame: pd.DataFrame) -> None:
         return
     import mlflow.sklearn  # noqa: PLC0415 - by the side on Spark alone
 
+    shutil.rmtree(folder / "pyfunc", ignore_errors=True)  # of a run before on the same folder
     mlflow.sklearn.save_model(
         usual,
         folder / "pyfunc",

@@ -8,6 +8,7 @@ limit: our features in memory already; matrix and prediction on two processes, a
 
 import json
 import multiprocessing
+import os
 import resource
 import sys
 import time
@@ -130,6 +131,7 @@ def score_spark(folder: Path) -> dict[str, float]:
     from pyspark.sql import SparkSession  # noqa: PLC0415
     from pyspark.sql.functions import struct  # noqa: PLC0415
 
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # or Spark's workers take the first python3 of the path
     builder = SparkSession.builder.master(f"local[{CORES}]").config("spark.driver.memory", "6g")
     spark = builder.config("spark.driver.host", "127.0.0.1").config("spark.ui.enabled", "false").getOrCreate()
     score = mlflow.pyfunc.spark_udf(spark, str(folder / "pyfunc"), result_type="array<double>", env_manager="local")

@@ -37,9 +37,14 @@ def ask_again(lake: Lake) -> list[Any]:
     return found
 
 
+def test_a_new_champion_needs_no_mlflow(trained: Lake) -> None:
+    assert ask_again(trained)[-1] is False
+
+
 def test_what_was_resolved_once_needs_no_mlflow(trained: Lake, tmp_path: Path) -> None:
     first = resolve(trained, "sentiment", "1")
     said = [first.version, first.run_id, str(first.path), first.descriptor["run_id"]]
+    shutil.rmtree(trained.home / "mlflow" / "resolved")
     assert ask_again(trained) == [*said, True]
     assert ask_again(trained) == [*said, False]
     moved = Lake(shutil.copytree(trained.home, tmp_path / "moved"))
