@@ -16,6 +16,7 @@ class ScorelakeError(Exception):
     """Root of every error that scorelake raises on purpose."""
 
     exit_code: ClassVar[int] = 1
+    is_recorded: ClassVar[bool] = False  # whether the ledger has the run's outcome when it is raised
 
     @property
     def family(self) -> str:

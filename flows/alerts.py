@@ -23,18 +23,15 @@ from feature_repo.alerts import (
     read_due_alerts,
     read_open_alerts,
 )
-from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
+from feature_repo.errors import ScorelakeError
 from feature_repo.lake import hold_lock, read_lake, run_transaction, write_lake
 from flows.entry import Entry
+from flows.failures import Failure
 from flows.notices import NoticeFailed, has_channel, send_notice
+from training.spec import list_specs
 
 _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5.0
-_NEXT = {
-    BadData: "Correct the input; running it again changes nothing.",
-    Refused: "What was in force stays. Look at why, and decide.",
-    Unavailable: "The next run tries again; look if it goes on.",
-}
 
 
 def raise_alert(entry: Entry, key: str, *, severity: Severity, subject: str, message: str) -> None:
@@ -56,22 +53,17 @@ def resolve_alert(entry: Entry, *keys: str) -> None:
     _guard(entry, lambda: send_due(entry))
 
 
-def raise_failure(entry: Entry, error: Exception) -> None:
+def raise_failure(entry: Entry, failure: Failure) -> None:
     """Raise the alert of a run that failed, or was refused."""
-    is_ours = isinstance(error, ScorelakeError)
-    outcome = "refused" if isinstance(error, Refused) else "failed"
-    following = next((said for kind, said in _NEXT.items() if isinstance(error, kind)), "See the log of the run.")
-    # What a library says may quote a comment.
-    said = str(error) if is_ours else f"An error that was not expected: {type(error).__name__}."
-    severity: Severity = "warning" if outcome == "refused" else "error"
+    message = f"{failure.said}\n{failure.following}"
     raise_alert(
-        entry, _name_key(entry), severity=severity, subject=f"{entry.kind} {outcome}", message=f"{said}\n{following}"
+        entry, _name_key(entry), severity=failure.severity, subject=f"{entry.kind} {failure.outcome}", message=message
     )
 
 
 def resolve_failure(entry: Entry) -> None:
     """Close the alert of the runs before of the same kind and model: this one ended well."""
-    resolve_alert(entry, _name_key(entry))
+    resolve_alert(entry, f"run/{entry.kind}", _name_key(entry))
 
 
 def send_due(entry: Entry, *, seen: str | None = None) -> None:
@@ -160,7 +152,8 @@ def _guard(entry: Entry, work: Callable[[], None]) -> bool:
 
 
 def _name_key(entry: Entry) -> str:
-    return f"run/{entry.kind}/{entry.model}" if entry.model else f"run/{entry.kind}"
+    # A model that does not exist has no run that could end well: one of another model ends its alert.
+    return f"run/{entry.kind}/{entry.model}" if entry.model in list_specs() else f"run/{entry.kind}"
 
 
 def _name_run(entry: Entry) -> str:

@@ -3,17 +3,14 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prefect import flow
-
 from feature_repo.features.materialize import rebuild_features
 from feature_repo.sources.batches import IngestReceipt
 from feature_repo.sources.mapping import read_mapping
 from feature_repo.sources.quarantine import replay_batch
 from feature_repo.sources.revert import RevertReceipt, revert_batch
-from flows.entry import begin, name_run
 from flows.ingest import build_report
 from flows.report import Report
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from scoring.current import withdraw_current
 from scoring.published import publish_file
 from training.spec import list_specs
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-@flow(name="revert", flow_run_name=name_run("revert-{batch_id}"), log_prints=False)
+@stage("revert", named="revert-{batch_id}", seconds=None)
 def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
     """Take a batch back: its rows, the features that rest on them, and their current scores.
 
@@ -30,23 +27,23 @@ def revert(batch_id: str, now: datetime | None = None) -> RevertReceipt:
         batch_id: Run id of the ingest.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("revert", now=now)
-    prepare_lake(entry.lake)
+    with begin_run("revert", now=now) as entry:
+        prepare_lake(entry.lake)
 
-    def within(connection: "duckdb.DuckDBPyConnection", receipt: RevertReceipt) -> None:
-        rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
-        for model in list_specs():
-            withdraw_current(connection, model)
+        def within(connection: "duckdb.DuckDBPyConnection", receipt: RevertReceipt) -> None:
+            rebuild_features(connection, channel_ids=receipt.channel_ids, comment_ids=receipt.comment_ids)
+            for model in list_specs():
+                withdraw_current(connection, model)
 
-    receipt = run_step(
-        entry, lambda: revert_batch(entry.lake, batch_id, run_id=entry.run_id, now=entry.now, within=within)
-    )
-    run_step(entry, lambda: publish_file(entry.lake, run_id=entry.run_id))
-    tell(entry, build_revert_report(receipt))
-    return receipt
+        receipt = run_step(
+            entry, lambda: revert_batch(entry.lake, batch_id, run_id=entry.run_id, now=entry.now, within=within)
+        )
+        run_step(entry, lambda: publish_file(entry.lake, run_id=entry.run_id))
+        tell(entry, build_revert_report(receipt))
+        return receipt
 
 
-@flow(name="replay", flow_run_name=name_run("replay-{batch_id}"), log_prints=False)
+@stage("replay", named="replay-{batch_id}", seconds=None)
 def replay(batch_id: str, mapping: str | None = None, now: datetime | None = None) -> IngestReceipt:
     """Try the quarantined rows of a batch again, as a batch of their own.
 
@@ -55,15 +52,17 @@ def replay(batch_id: str, mapping: str | None = None, now: datetime | None = Non
         mapping: A preset or a TOML file to read them by; as before if not given.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("replay", now=now)
-    key = entry.settings.read_author_key()
-    told = read_mapping(mapping) if mapping else None
-    receipt = run_step(
-        entry,
-        lambda: replay_batch(entry.lake, batch_id, run_id=entry.run_id, now=entry.now, author_key=key, mapping=told),
-    )
-    tell(entry, build_report(receipt))
-    return receipt
+    with begin_run("replay", now=now) as entry:
+        key = entry.settings.read_author_key()
+        told = read_mapping(mapping) if mapping else None
+        receipt = run_step(
+            entry,
+            lambda: replay_batch(
+                entry.lake, batch_id, run_id=entry.run_id, now=entry.now, author_key=key, mapping=told
+            ),
+        )
+        tell(entry, build_report(receipt))
+        return receipt
 
 
 def build_revert_report(receipt: RevertReceipt) -> Report:

@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from prefect import flow
-
-from flows.entry import begin, name_run
 from flows.report import Report
 from flows.score import build_options, run_request
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from scoring.owed import ScoreRequest
 from scoring.score import ScoreReceipt
 from training import canary
@@ -24,7 +21,7 @@ class WithdrawalReceipt:
     scoring: ScoreReceipt
 
 
-@flow(name="canary", flow_run_name=name_run("canary-{model}"), log_prints=False)
+@stage("canary", named="canary-{model}", seconds=None)
 def start_canary(
     model: str,
     version: str = "challenger",
@@ -41,24 +38,24 @@ def start_canary(
         overruling: Why the gate is overruled, for the ledger; it is obeyed if not given.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("canary", model, now)
-    prepare_lake(entry.lake)
-    receipt = run_step(
-        entry,
-        lambda: canary.start_canary(
-            entry.lake,
-            resolve(entry.lake, model, version),
-            share,
-            run_id=entry.run_id,
-            now=entry.now,
-            overruling=overruling,
-        ),
-    )
-    tell(entry, build_report(receipt))
-    return receipt
+    with begin_run("canary", model, now) as entry:
+        prepare_lake(entry.lake)
+        receipt = run_step(
+            entry,
+            lambda: canary.start_canary(
+                entry.lake,
+                resolve(entry.lake, model, version),
+                share,
+                run_id=entry.run_id,
+                now=entry.now,
+                overruling=overruling,
+            ),
+        )
+        tell(entry, build_report(receipt))
+        return receipt
 
 
-@flow(name="withdraw-canary", flow_run_name=name_run("withdraw-canary-{model}"), log_prints=False)
+@stage("withdraw-canary", named="withdraw-canary-{model}", seconds=None)
 def withdraw_canary(model: str, reason: str = "withdrawn by hand", now: datetime | None = None) -> WithdrawalReceipt:
     """End a canary, and have the champion score the comments of which its score is in force.
 
@@ -67,15 +64,15 @@ def withdraw_canary(model: str, reason: str = "withdrawn by hand", now: datetime
         reason: Why, for the ledger.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("backfill", model, now)
-    prepare_lake(entry.lake)
-    ended = run_step(
-        entry,
-        lambda: canary.withdraw_canary(entry.lake, model, reason=reason, run_id=entry.run_id, now=entry.now),
-    )
-    request = ScoreRequest(model, "backfill", instead_of=ended.canary)
-    scored = run_request(entry, request, build_options(entry.settings, None, None))
-    return WithdrawalReceipt(ended, scored)
+    with begin_run("backfill", model, now) as entry:
+        prepare_lake(entry.lake)
+        ended = run_step(
+            entry,
+            lambda: canary.withdraw_canary(entry.lake, model, reason=reason, run_id=entry.run_id, now=entry.now),
+        )
+        request = ScoreRequest(model, "backfill", instead_of=ended.canary)
+        scored = run_request(entry, request, build_options(entry.settings, None, None))
+        return WithdrawalReceipt(ended, scored)
 
 
 def build_report(receipt: CanaryReceipt | WithdrawalReceipt) -> Report:

@@ -2,12 +2,9 @@
 
 from datetime import datetime
 
-from prefect import flow
-
-from flows.entry import begin, name_run
 from flows.pages import find_report_pages
 from flows.report import Grid, Report
-from flows.stage import run_step, tell
+from flows.stage import begin_run, run_step, stage, tell
 from scoring.compare import Comparison, SliceComparison, compare_versions
 from scoring.compare_plot import draw_comparison
 from training.card import show_estimate
@@ -15,7 +12,7 @@ from training.registry import resolve
 from training.spec import read_spec
 
 
-@flow(name="compare", flow_run_name=name_run("compare-{model}"), log_prints=False)
+@stage("compare", named="compare-{model}", seconds=None)
 def compare(
     model: str,
     version: str = "challenger",
@@ -32,13 +29,14 @@ def compare(
         since: Only comments written since then.
         now: Instant of the run; the clock if not given.
     """
-    spec, entry = read_spec(model), begin("compare", model, now)
-    ours, theirs = (resolve(entry.lake, model, wanted) for wanted in (version, against))
-    found = run_step(entry, lambda: compare_versions(entry.lake, spec, ours, theirs, since=since))
-    picture = entry.lake.home / "reports" / f"{entry.run_id}.png"
-    draw_comparison(found, picture)
-    tell(entry, build_report(found), find_report_pages(entry.lake.home, {"the picture": picture}, picture))
-    return found
+    with begin_run("compare", model, now) as entry:
+        spec = read_spec(model)
+        ours, theirs = (resolve(entry.lake, model, wanted) for wanted in (version, against))
+        found = run_step(entry, lambda: compare_versions(entry.lake, spec, ours, theirs, since=since))
+        picture = entry.lake.home / "reports" / f"{entry.run_id}.png"
+        draw_comparison(found, picture)
+        tell(entry, build_report(found), find_report_pages(entry.lake.home, {"the picture": picture}, picture))
+        return found
 
 
 def build_report(found: Comparison) -> Report:

@@ -24,7 +24,7 @@ from feature_repo.sweep import SweepReceipt, sweep_files
 from feature_repo.upkeep import PurgeReceipt, purge_deleted
 from flows.entry import Entry, begin
 from flows.report import Grid, Report
-from flows.stage import prepare_lake, run_step
+from flows.stage import begin_run, prepare_lake, run_step
 from scoring.erasure import count_anew, drop_staged, list_published, publish_anew
 from scoring.lease import list_live_runs
 from training.erasure import TrainedVersion, forget_rows
@@ -86,15 +86,21 @@ def erase(
     Unavailable
         While a run is scoring or something that has to be rewritten is in use; erase again then.
     """
-    entry = begin("erase", now=now)
+    if is_dry:
+        entry = begin("erase", now=now)
+        return _look(entry, _find(entry, comment_ids, authors))
+    with begin_run("erase", now=now) as entry:
+        subject = _find(entry, comment_ids, authors)
+        receipt = run_step(entry, lambda: _erase(entry, subject))
+        run_step(entry, lambda: _record(entry, receipt))
+        return receipt
+
+
+def _find(entry: Entry, comment_ids: Sequence[str], authors: Sequence[str]) -> Subject:
     hasher = AuthorHasher(entry.settings.read_author_key())
     subject = find_subject(entry.lake, comment_ids, {one: hasher.hash_author(one) for one in authors})
     prepare_lake(entry.lake)
-    if is_dry:
-        return _look(entry, subject)
-    receipt = run_step(entry, lambda: _erase(entry, subject))
-    run_step(entry, lambda: _record(entry, receipt))
-    return receipt
+    return subject
 
 
 def build_report(receipt: EraseReceipt) -> Report:

@@ -2,18 +2,15 @@
 
 from datetime import datetime
 
-from prefect import flow
-
-from flows.entry import begin, name_run
 from flows.evaluation import build_grids
 from flows.report import Report
-from flows.stage import RUN_SECONDS, run_step, tell
+from flows.stage import begin_run, run_step, stage, tell
 from flows.train import read_trainable_version
 from training.reevaluate import EvaluateReceipt, evaluate_model
 from training.spec import read_spec
 
 
-@flow(name="evaluate", flow_run_name=name_run("evaluate-{model}"), log_prints=False, timeout_seconds=RUN_SECONDS)
+@stage("evaluate", named="evaluate-{model}")
 def evaluate(model: str, version: str | None = None, now: datetime | None = None) -> EvaluateReceipt:
     """Evaluate a version on the rows that are held out now; they grow as labels come in.
 
@@ -22,22 +19,22 @@ def evaluate(model: str, version: str | None = None, now: datetime | None = None
         version: Version number; the champion if not given.
         now: Instant of the run; labels given later do not count; the clock if not given.
     """
-    spec = read_spec(model)
-    entry = begin("evaluate", model, now)
-    data_version = read_trainable_version(entry.lake)
-    receipt = run_step(
-        entry,
-        lambda: evaluate_model(
-            entry.lake,
-            spec,
-            version=version or "champion",
-            run_id=entry.run_id,
-            now=entry.now,
-            data_version=data_version,
-        ),
-    )
-    tell(entry, build_report(receipt))
-    return receipt
+    with begin_run("evaluate", model, now) as entry:
+        spec = read_spec(model)
+        data_version = read_trainable_version(entry.lake)
+        receipt = run_step(
+            entry,
+            lambda: evaluate_model(
+                entry.lake,
+                spec,
+                version=version or "champion",
+                run_id=entry.run_id,
+                now=entry.now,
+                data_version=data_version,
+            ),
+        )
+        tell(entry, build_report(receipt))
+        return receipt
 
 
 def build_report(receipt: EvaluateReceipt) -> Report:

@@ -13,7 +13,7 @@ from flows.alerts import raise_alert, resolve_failure
 from flows.automations import request_training
 from flows.entry import Entry, begin
 from flows.score import build_options, run_request
-from flows.stage import run_step
+from flows.stage import run_step, tell_failure
 from flows.train import summarize, train
 from scoring.healing import Decision, Symptom, begin_healing
 from scoring.owed import ScoreRequest
@@ -39,10 +39,11 @@ def heal(entry: Entry, model: str, symptom: Symptom) -> HealReceipt | None:
         return None
     own = begin("heal", model, entry.now)
     try:
-        decision, standing = run_step(own, lambda: _decide(own, model, symptom))
-        if decision.act == "none":
-            return HealReceipt(model, decision, "left alone")
-        outcome = _roll_back(own, model, standing, decision) if decision.act == "roll back" else _train(own, model)
+        with tell_failure(own):
+            decision, standing = run_step(own, lambda: _decide(own, model, symptom))
+            if decision.act == "none":
+                return HealReceipt(model, decision, "left alone")  # what failed before is not well again
+            outcome = _roll_back(own, model, standing, decision) if decision.act == "roll back" else _train(own, model)
     except ScorelakeError as error:
         return HealReceipt(model, Decision("none", str(error)), "failed")
     resolve_failure(own)

@@ -6,22 +6,21 @@ from glob import glob
 from pathlib import Path
 from typing import Literal
 
-from prefect import flow
-
 from feature_repo.errors import Refused
 from feature_repo.sources.ingest import IngestReceipt, IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
-from flows.alerts import raise_failure
-from flows.entry import Entry, begin, name_run
+from flows.entry import Entry
 from flows.progress import report_progress
 from flows.report import Grid, Report
-from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 
 Kind = Literal["comments", "videos", "channels", "labels"]
 
 
 class BatchRefused(Refused):
     """Too many rows of a batch were bad; nothing but its quarantine was written."""
+
+    is_recorded = True
 
     def __init__(self, receipt: IngestReceipt) -> None:
         self.receipt = receipt
@@ -33,7 +32,7 @@ class BatchRefused(Refused):
         )
 
 
-@flow(name="ingest", flow_run_name=name_run("ingest-{kind}"), log_prints=False, timeout_seconds=RUN_SECONDS)
+@stage("ingest", named="ingest-{kind}")
 def ingest(
     kind: Kind,
     paths: list[str],
@@ -54,27 +53,25 @@ def ingest(
         task_name: For labels: the model that learns from them.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("ingest", now=now)
-    columns = read_mapping(mapping)
-    request = IngestRequest(
-        kind=kind,
-        paths=tuple(_find_files(entry.settings.home, paths)),
-        mapping=columns,
-        source=source or columns.name,
-        run_id=entry.run_id,
-        now=entry.now,
-        author_key=entry.settings.read_author_key(),
-        bad_row_share_limit=entry.settings.bad_row_share_limit,
-        task=task_name,
-    )
-    prepare_lake(entry.lake)
-    receipt = run_step(entry, lambda: _ingest(entry, request))
-    tell(entry, build_report(receipt), has_ended_well=not receipt.is_refused)
-    if receipt.is_refused:
-        refusal = BatchRefused(receipt)
-        raise_failure(entry, refusal)
-        raise refusal
-    return receipt
+    with begin_run("ingest", now=now) as entry:
+        columns = read_mapping(mapping)
+        request = IngestRequest(
+            kind=kind,
+            paths=tuple(_find_files(entry.settings.home, paths)),
+            mapping=columns,
+            source=source or columns.name,
+            run_id=entry.run_id,
+            now=entry.now,
+            author_key=entry.settings.read_author_key(),
+            bad_row_share_limit=entry.settings.bad_row_share_limit,
+            task=task_name,
+        )
+        prepare_lake(entry.lake)
+        receipt = run_step(entry, lambda: _ingest(entry, request))
+        tell(entry, build_report(receipt))
+        if receipt.is_refused:
+            raise BatchRefused(receipt)
+        return receipt
 
 
 def _find_files(home: Path, paths: list[str]) -> Iterator[Path]:

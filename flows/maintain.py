@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from prefect import flow
-
 from feature_repo.compaction import CompactionReceipt, compact_tables
 from feature_repo.contracts import list_expiring
 from feature_repo.lake import read_lake
 from feature_repo.leftovers import delete_leftovers
 from feature_repo.sources.retention import ExpiryReceipt, expire_texts
 from feature_repo.upkeep import PurgeReceipt, measure_disk, purge_deleted
-from flows.entry import Entry, begin, name_run
+from flows.entry import Entry
 from flows.progress import report_progress
 from flows.report import Report
-from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from scoring.lease import list_live_runs
 
 
@@ -38,24 +36,24 @@ class MaintainReceipt:
     disk_bytes_after: int
 
 
-@flow(name="maintain", flow_run_name=name_run("maintain"), log_prints=False, timeout_seconds=RUN_SECONDS)
+@stage("maintain", named="maintain")
 def maintain(now: datetime | None = None) -> MaintainReceipt:
     """Take out texts that their source has not shown for too long, bring what was deleted off the disk, merge files.
 
     Args:
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("maintain", now=now)
-    prepare_lake(entry.lake)
-    before = measure_disk(entry.lake)
-    expiry = run_step(entry, lambda: _expire(entry))
-    horizon = entry.now - timedelta(days=entry.settings.snapshot_days)
-    purge = run_step(entry, lambda: purge_deleted(entry.lake, list_expiring(), before=horizon))
-    compaction = run_step(entry, lambda: compact_tables(entry.lake, on_progress=_report_tables))
-    leftovers = run_step(entry, lambda: _delete_leftovers(entry, horizon))
-    receipt = MaintainReceipt(expiry, purge, compaction, leftovers, before, measure_disk(entry.lake))
-    tell(entry, build_report(receipt))
-    return receipt
+    with begin_run("maintain", now=now) as entry:
+        prepare_lake(entry.lake)
+        before = measure_disk(entry.lake)
+        expiry = run_step(entry, lambda: _expire(entry))
+        horizon = entry.now - timedelta(days=entry.settings.snapshot_days)
+        purge = run_step(entry, lambda: purge_deleted(entry.lake, list_expiring(), before=horizon))
+        compaction = run_step(entry, lambda: compact_tables(entry.lake, on_progress=_report_tables))
+        leftovers = run_step(entry, lambda: _delete_leftovers(entry, horizon))
+        receipt = MaintainReceipt(expiry, purge, compaction, leftovers, before, measure_disk(entry.lake))
+        tell(entry, build_report(receipt))
+        return receipt
 
 
 def build_report(receipt: MaintainReceipt) -> Report:

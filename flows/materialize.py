@@ -2,19 +2,16 @@
 
 from datetime import datetime
 
-from prefect import flow
-
 from feature_repo.features.materialize import MaterializeReceipt, materialize_features
 from feature_repo.lake import Lake, write_lake
 from feature_repo.online import fill_online
 from feature_repo.retrieval import apply_definitions, is_applied
-from flows.entry import begin, name_run
 from flows.progress import report_progress
 from flows.report import Report
-from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 
 
-@flow(name="materialize", flow_run_name=name_run("materialize"), log_prints=False, timeout_seconds=RUN_SECONDS)
+@stage("materialize", named="materialize")
 def materialize(now: datetime | None = None) -> MaterializeReceipt:
     """Compute the features of everything ingested since the last time, and of the hours that have passed.
 
@@ -23,15 +20,15 @@ def materialize(now: datetime | None = None) -> MaterializeReceipt:
     Args:
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("materialize", now=now)
-    prepare_lake(entry.lake)
-    _apply_if_new(entry.lake)
-    receipt = run_step(
-        entry, lambda: materialize_features(entry.lake, run_id=entry.run_id, now=entry.now, say=_say_computing)
-    )
-    run_step(entry, lambda: fill_online(entry.lake, run_id=f"{entry.run_id}-online", now=entry.now))
-    tell(entry, build_report(receipt))
-    return receipt
+    with begin_run("materialize", now=now) as entry:
+        prepare_lake(entry.lake)
+        _apply_if_new(entry.lake)
+        receipt = run_step(
+            entry, lambda: materialize_features(entry.lake, run_id=entry.run_id, now=entry.now, say=_say_computing)
+        )
+        run_step(entry, lambda: fill_online(entry.lake, run_id=f"{entry.run_id}-online", now=entry.now))
+        tell(entry, build_report(receipt))
+        return receipt
 
 
 def _say_computing(table: str) -> None:

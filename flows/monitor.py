@@ -5,15 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from prefect import flow
-
 from feature_repo.lake import read_lake
 from flows.alerts import raise_alert, resolve_alert
-from flows.entry import Entry, begin, name_run
+from flows.entry import Entry
 from flows.heal import HealReceipt, heal
 from flows.pages import find_report_pages
 from flows.report import Grid, Report
-from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from scoring.alarm import Alarm
 from scoring.checks import FRESHNESS, REFUSED_ROWS, THROUGHPUT, VOLUME, Check, judge_check
 from scoring.healing import Symptom
@@ -42,12 +40,7 @@ _COUNTED: Final = {
 }
 
 
-@flow(
-    name="monitor",
-    flow_run_name=name_run("monitor-{model} {days} days to"),
-    log_prints=False,
-    timeout_seconds=RUN_SECONDS,
-)
+@stage("monitor", named="monitor-{model} {days} days to")
 def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorReceipt:
     """Compare the newest days of scored comments with those before, and scores with the labels that came later.
 
@@ -58,25 +51,25 @@ def monitor(model: str, days: int = 7, now: datetime | None = None) -> MonitorRe
         days: Length of the current window; the reference is the four times as long time before it.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("monitor", model, now)
-    prepare_lake(entry.lake)
-    receipt = run_step(
-        entry,
-        lambda: monitor_windows(
-            entry.lake, model, run_id=entry.run_id, now=entry.now, days=days, options=_build_options(entry)
-        ),
-    )
-    right = run_step(entry, lambda: _measure(entry, model))
-    index = run_step(entry, lambda: write_overview(entry.lake, model, entry.settings.alarm_rule))
-    named = {"the drift report": receipt.report_path, "all monitoring runs": index}
-    pages = find_report_pages(entry.lake.home, named, index.with_name(f"trend-{model}.svg"))
-    tell(entry, build_report(receipt), pages)
-    watch_counts(entry, receipt.checks)
-    watch_drift(entry, receipt)
-    watch_performance(entry, right)
-    if not receipt.alarm.is_on and not right.is_on:
-        resolve_alert(entry, f"heal/{model}", f"run/heal/{model}")
-    return receipt
+    with begin_run("monitor", model, now) as entry:
+        prepare_lake(entry.lake)
+        receipt = run_step(
+            entry,
+            lambda: monitor_windows(
+                entry.lake, model, run_id=entry.run_id, now=entry.now, days=days, options=_build_options(entry)
+            ),
+        )
+        right = run_step(entry, lambda: _measure(entry, model))
+        index = run_step(entry, lambda: write_overview(entry.lake, model, entry.settings.alarm_rule))
+        named = {"the drift report": receipt.report_path, "all monitoring runs": index}
+        pages = find_report_pages(entry.lake.home, named, index.with_name(f"trend-{model}.svg"))
+        tell(entry, build_report(receipt), pages)
+        watch_counts(entry, receipt.checks)
+        watch_drift(entry, receipt)
+        watch_performance(entry, right)
+        if not receipt.alarm.is_on and not right.is_on:
+            resolve_alert(entry, f"heal/{model}", f"run/heal/{model}")
+        return receipt
 
 
 def _build_options(entry: Entry) -> WatchOptions:

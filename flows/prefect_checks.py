@@ -8,7 +8,7 @@ import prefect
 from prefect.exceptions import ObjectNotFound
 
 from feature_repo.errors import Unavailable
-from flows.checkup import Check, Scene, Sight, broken, well, wrong
+from flows.checkup import Check, Scene, Sight, broken, unknown, well, wrong
 from flows.crashed import find_crashed, has_worker, mark_crashed
 from flows.deploy import DeploymentsDiffer, check_deployments, deploy
 from flows.deployments import POOL
@@ -96,6 +96,25 @@ def _look_at_worker(scene: Scene) -> Sight:
     )
 
 
+def _look_at_limits(scene: Scene) -> Sight:
+    """Limits of deployments are compared with prefect.yaml, those of tags hold tasks alone, of which there are none."""
+    with open_client(str(scene.api)) as client:
+        try:
+            pool = client.read_work_pool(POOL)
+        except ObjectNotFound:
+            return unknown(f"there is no work pool {POOL}", "See schedules")
+        queues = client.read_work_queues(work_pool_name=POOL)
+    shut = [f"the work pool {POOL} lets 0 runs go at a time"] if pool.concurrency_limit == 0 else []
+    shut += [f"its queue {one.name} is paused" for one in queues if one.is_paused]
+    shut += [f"its queue {one.name} lets 0 runs go at a time" for one in queues if one.concurrency_limit == 0]
+    if shut:
+        return wrong("; ".join(shut), "Raise the limit, or resume it, under Work Pools in Prefect's UI")
+    limits = [pool.concurrency_limit, *(one.concurrency_limit for one in queues)]
+    if least := min((limit for limit in limits if limit is not None), default=None):
+        return well(f"at most {least} runs at a time; a backfill or a training may hold up the others for long")
+    return well("nothing keeps runs back but their own deployment")
+
+
 PREFECT_CHECKS: Final = (
     Check("server", "Schedules, runs and their slots are Prefect's; its client and server must fit.", _look_at_server),
     Check("worker", "Without a worker, scheduled runs wait and are late.", _look_at_worker),
@@ -110,6 +129,9 @@ PREFECT_CHECKS: Final = (
         "A slot that no run holds any more, after a restart of the server, lets no other run begin.",
         _look_at_slots,
         _release_slots,
+    ),
+    Check(
+        "limits", "Runs that a work pool or a queue lets none through of wait for ever, in silence.", _look_at_limits
     ),
     Check(
         "schedules", "What is not scheduled as prefect.yaml says does not run by itself.", _look_at_schedules, _deploy

@@ -1,17 +1,16 @@
 """Publishing by hand what every run publishes by itself: the scores as one plain DuckDB file."""
 
-from flows.entry import begin
 from flows.report import Report
-from flows.stage import prepare_lake
+from flows.stage import begin_run, prepare_lake
 from scoring.published import FileReceipt, publish_file
 
 
 def publish() -> FileReceipt:
     """Publish the lake as it is now; raises `Unavailable` if there is none."""
-    entry = begin("publish")
-    if entry.lake.catalog.exists():
-        prepare_lake(entry.lake)
-    return publish_file(entry.lake, run_id=entry.run_id)
+    with begin_run("publish") as entry:
+        if entry.lake.catalog.exists():
+            prepare_lake(entry.lake)
+        return publish_file(entry.lake, run_id=entry.run_id)
 
 
 def build_report(receipt: FileReceipt) -> Report:

@@ -4,12 +4,9 @@ from datetime import datetime
 from string import hexdigits
 from typing import Final
 
-from prefect import flow
-
 from feature_repo.errors import Refused
-from flows.entry import begin, name_run
 from flows.report import Grid, Report
-from flows.stage import run_step, tell
+from flows.stage import begin_run, run_step, stage, tell
 from training.recorded import Comparison
 from training.reproduce import ReproduceReceipt, reproduce_version
 from training.spec import read_spec
@@ -21,6 +18,8 @@ _SHOWN_CHARS: Final = 24  # of a digest
 class NotReproduced(Refused):
     """A version is not what comes of its data and settings now; what differs is named."""
 
+    is_recorded = True
+
     def __init__(self, receipt: ReproduceReceipt) -> None:
         self.receipt = receipt
         names = ", ".join(receipt.differing[:5])
@@ -30,7 +29,7 @@ class NotReproduced(Refused):
         )
 
 
-@flow(name="reproduce", flow_run_name=name_run("reproduce-{model}"), log_prints=False)
+@stage("reproduce", named="reproduce-{model}", seconds=None)
 def reproduce(
     model: str, version: str = "champion", *, is_quick: bool = False, now: datetime | None = None
 ) -> ReproduceReceipt:
@@ -47,16 +46,16 @@ def reproduce(
     NotReproduced
         If rows are gone or anything that came of the fit is not the same, to the last bit.
     """
-    spec = read_spec(model)
-    entry = begin("reproduce", model, now)
-    receipt = run_step(
-        entry,
-        lambda: reproduce_version(entry.lake, spec, version, run_id=entry.run_id, now=entry.now, is_quick=is_quick),
-    )
-    tell(entry, build_report(receipt))
-    if receipt.differing:
-        raise NotReproduced(receipt)
-    return receipt
+    with begin_run("reproduce", model, now) as entry:
+        spec = read_spec(model)
+        receipt = run_step(
+            entry,
+            lambda: reproduce_version(entry.lake, spec, version, run_id=entry.run_id, now=entry.now, is_quick=is_quick),
+        )
+        tell(entry, build_report(receipt))
+        if receipt.differing:
+            raise NotReproduced(receipt)
+        return receipt
 
 
 def build_report(receipt: ReproduceReceipt) -> Report:

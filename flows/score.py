@@ -5,12 +5,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from prefect import flow
-
-from flows.entry import Entry, begin, name_run
-from flows.owed import build_report
+from flows.entry import Entry
+from flows.owed import build_report, check_model
 from flows.progress import report_progress
-from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from flows.terminal import EngineName
 from scoring.dask_engine import DaskEngine
 from scoring.economics import size_partitions
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from scoring.engine import Engine
 
 
-@flow(name="score", flow_run_name=name_run("score-{model}"), log_prints=False, timeout_seconds=RUN_SECONDS)
+@stage("score", named="score-{model}")
 def score(
     model: str,
     shadow: str | None = None,
@@ -43,14 +41,14 @@ def score(
         engine: Local processes, or a Dask cluster; the setting if not given.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("shadow" if shadow else "score", model, now)
-    request = ScoreRequest(model)
-    if shadow:
-        request = ScoreRequest(model, "shadow", resolve(entry.lake, model, shadow).version)
-    return run_request(entry, request, build_options(entry.settings, workers, engine))
+    with begin_run("shadow" if shadow else "score", model, now) as entry:
+        request = ScoreRequest(model)
+        if shadow:
+            request = ScoreRequest(model, "shadow", resolve(entry.lake, model, shadow).version)
+        return run_request(entry, request, build_options(entry.settings, workers, engine))
 
 
-@flow(name="backfill", flow_run_name=name_run("backfill-{model}"), log_prints=False)
+@stage("backfill", named="backfill-{model}", seconds=None)
 def backfill(  # noqa: PLR0913, PLR0917 - a form in Prefect's UI
     model: str,
     version: str | None = None,
@@ -74,14 +72,15 @@ def backfill(  # noqa: PLR0913, PLR0917 - a form in Prefect's UI
         engine: Local processes, or a Dask cluster; the setting if not given.
         now: Instant of the run; the clock if not given.
     """
-    entry = begin("backfill", model, now)
-    number = resolve(entry.lake, model, version).version if version else None
-    request = ScoreRequest(model, "backfill", number, published_from, published_to, instead_of)
-    return run_request(entry, request, build_options(entry.settings, workers, engine))
+    with begin_run("backfill", model, now) as entry:
+        number = resolve(entry.lake, model, version).version if version else None
+        request = ScoreRequest(model, "backfill", number, published_from, published_to, instead_of)
+        return run_request(entry, request, build_options(entry.settings, workers, engine))
 
 
 def run_request(entry: Entry, request: ScoreRequest, options: ScoreOptions) -> ScoreReceipt:
     """Run a request as the step of a flow, and bring the published file up to date with it."""
+    check_model(request.model)
     prepare_lake(entry.lake)
     receipt = run_step(
         entry,

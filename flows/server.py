@@ -54,6 +54,7 @@ def set_environment(home: Path) -> None:
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # commands speak for themselves
         "PREFECT_LOGGING_HANDLERS_API_LEVEL": "INFO",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",  # as in prefect.yaml; see flows/automations.py
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -2,13 +2,10 @@
 
 from datetime import datetime
 
-from prefect import flow
-
 from feature_repo.errors import Refused
 from flows.alerts import raise_alert, resolve_alert
-from flows.entry import begin, name_run
 from flows.report import Grid, Report
-from flows.stage import RUN_SECONDS, prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from scoring.skew import SkewReceipt, check_skew
 
 _SHOWN = 20
@@ -26,7 +23,7 @@ class SkewFound(Refused):
         )
 
 
-@flow(name="skew", flow_run_name=name_run("skew-{model}"), log_prints=False, timeout_seconds=RUN_SECONDS)
+@stage("skew", named="skew-{model}")
 def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceipt:
     """Check that features are the same however they are found: in the lake, from the text, in the online store.
 
@@ -40,17 +37,17 @@ def skew(model: str, rows: int = 200, now: datetime | None = None) -> SkewReceip
     SkewFound
         If any value differs; what differs is in `monitoring.skew`.
     """
-    entry = begin("skew", model, now)
-    prepare_lake(entry.lake)
-    receipt = run_step(entry, lambda: check_skew(entry.lake, model, run_id=entry.run_id, now=entry.now, rows=rows))
-    tell(entry, build_report(receipt))
-    if receipt.differing:
+    with begin_run("skew", model, now) as entry:
+        prepare_lake(entry.lake)
+        receipt = run_step(entry, lambda: check_skew(entry.lake, model, run_id=entry.run_id, now=entry.now, rows=rows))
+        tell(entry, build_report(receipt))
+        if not receipt.differing:
+            resolve_alert(entry, f"skew/{model}")
+            return receipt
         found = SkewFound(receipt)
         said = f"{found}\nWhat the model is served is not what it was judged on: find out what changed the features."
         raise_alert(entry, f"skew/{model}", severity="error", subject="skew found", message=said)
-        raise found
-    resolve_alert(entry, f"skew/{model}")
-    return receipt
+    raise found  # the run itself has ended well
 
 
 def build_report(receipt: SkewReceipt) -> Report:

@@ -3,23 +3,20 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from prefect import flow
-
 from feature_repo.errors import BadData, Refused, Unavailable
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_data_version, read_materialized_version
 from flows.approval import build_ask
-from flows.entry import begin, name_run
 from flows.evaluation import build_grids, build_verdict_grid
 from flows.pages import find_version_pages
 from flows.report import Report
-from flows.stage import run_step, tell
+from flows.stage import begin_run, run_step, stage, tell
 from training.card import show_estimate
 from training.spec import read_spec
 from training.train import TrainReceipt, train_model
 
 
-@flow(name="train", flow_run_name=name_run("train-{model}"), log_prints=False)
+@stage("train", named="train-{model}", seconds=None)
 def train(
     model: str,
     candidate: dict[str, Any] | None = None,
@@ -42,24 +39,24 @@ def train(
             UI.
         approval_hours: How long; nobody answering counts as a rejection.
     """
-    spec = read_spec(model)
-    entry = begin("train", model, now)
-    data_version = read_trainable_version(entry.lake)
-    receipt = run_step(
-        entry,
-        lambda: train_model(
-            entry.lake,
-            spec,
-            run_id=entry.run_id,
-            now=entry.now,
-            data_version=data_version,
-            candidate=candidate,
-            is_again=is_again,
-            ask=build_ask(spec.name, wait=timedelta(hours=approval_hours)) if needs_approval else None,
-        ),
-    )
-    tell(entry, build_report(receipt), find_version_pages(entry.lake, model, receipt.version))
-    return receipt
+    with begin_run("train", model, now) as entry:
+        spec = read_spec(model)
+        data_version = read_trainable_version(entry.lake)
+        receipt = run_step(
+            entry,
+            lambda: train_model(
+                entry.lake,
+                spec,
+                run_id=entry.run_id,
+                now=entry.now,
+                data_version=data_version,
+                candidate=candidate,
+                is_again=is_again,
+                ask=build_ask(spec.name, wait=timedelta(hours=approval_hours)) if needs_approval else None,
+            ),
+        )
+        tell(entry, build_report(receipt), find_version_pages(entry.lake, model, receipt.version))
+        return receipt
 
 
 def read_trainable_version(lake: Lake) -> int:

@@ -4,7 +4,6 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import cast
 
-from prefect import flow
 from prefect.blocks.system import Secret
 
 from feature_repo.errors import BadData
@@ -14,14 +13,14 @@ from feature_repo.sources.youtube_ingest import ingest_youtube as run_ingest
 from feature_repo.sources.youtube_landing import YouTubeRequest
 from feature_repo.sources.youtube_quota import Quota
 from feature_repo.sources.youtube_targets import check_ids
-from flows.entry import Entry, begin, name_run
+from flows.entry import Entry
 from flows.progress import report_progress
 from flows.report import Grid, Report
 from flows.settings import Settings
-from flows.stage import prepare_lake, run_step, tell
+from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 
 
-@flow(name="ingest-youtube", flow_run_name=name_run("ingest-youtube"), log_prints=False)
+@stage("ingest-youtube", named="ingest-youtube", seconds=None)
 def ingest_youtube(
     channels: list[str] | None = None, videos: list[str] | None = None, *, now: datetime | None = None
 ) -> YouTubeReceipt:
@@ -32,26 +31,26 @@ def ingest_youtube(
         videos: Ids of single videos.
         now: Instant of the run and of all that it observes; the clock if not given.
     """
-    entry = begin("ingest-youtube", now=now)
-    request = YouTubeRequest(
-        channels=tuple(channels or ()),
-        videos=tuple(videos or ()),
-        run_id=entry.run_id,
-        author_key=entry.settings.read_author_key(),
-        refresh_days=entry.settings.youtube_refresh_days,
-        bad_row_share_limit=entry.settings.bad_row_share_limit,
-    )
-    check_ids(request.channels, request.videos)
-    key = _read_key(entry.settings)
-    prepare_lake(entry.lake)
-    api = _open_api(entry, key, now)
-    try:
-        receipt = run_step(entry, lambda: run_ingest(entry.lake, request, api, on_progress=report_progress))
-    except QuotaStop as stop:
-        tell(entry, build_report(stop.receipt), has_ended_well=False)
-        raise
-    tell(entry, build_report(receipt))
-    return receipt
+    with begin_run("ingest-youtube", now=now) as entry:
+        request = YouTubeRequest(
+            channels=tuple(channels or ()),
+            videos=tuple(videos or ()),
+            run_id=entry.run_id,
+            author_key=entry.settings.read_author_key(),
+            refresh_days=entry.settings.youtube_refresh_days,
+            bad_row_share_limit=entry.settings.bad_row_share_limit,
+        )
+        check_ids(request.channels, request.videos)
+        key = _read_key(entry.settings)
+        prepare_lake(entry.lake)
+        api = _open_api(entry, key, now)
+        try:
+            receipt = run_step(entry, lambda: run_ingest(entry.lake, request, api, on_progress=report_progress))
+        except QuotaStop as stop:
+            tell(entry, build_report(stop.receipt))
+            raise
+        tell(entry, build_report(receipt))
+        return receipt
 
 
 def build_report(receipt: YouTubeReceipt) -> Report:

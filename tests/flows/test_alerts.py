@@ -17,9 +17,10 @@ from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
 from feature_repo.lake import Lake, hold_lock, read_lake
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin
+from flows.failures import describe_failure
 from flows.ingest import ingest
 from flows.monitor import watch_counts
-from flows.stage import run_step
+from flows.stage import tell_failure
 from flows.status import build_report, read_status
 from scoring.monitor import check_freshness
 from tests.flows.webhook import TOKEN, Webhook, serve_webhook
@@ -49,8 +50,8 @@ def fail(entry: Entry, error: Exception | None = None) -> None:
     def step() -> NoReturn:
         raise error or BadData("column text is missing")
 
-    with pytest.raises(type(error) if error else BadData):
-        run_step(entry, step)
+    with pytest.raises(type(error) if error else BadData), tell_failure(entry):
+        step()
 
 
 def read_alerts(lake: Lake) -> list[dict[str, Any]]:
@@ -114,7 +115,7 @@ def test_a_broken_webhook_fails_no_run_and_is_tried_again(
 def test_an_unexpected_error_is_told_without_what_it_quotes(environment: pytest.MonkeyPatch, webhook: Webhook) -> None:
     fail(build_entry(), ValueError("could not convert 'the text of a comment'"))
     (told,) = webhook.received
-    assert "An error that was not expected: ValueError." in told["message"]
+    assert "an error that was not expected, ValueError" in told["message"]
     assert "the text of a comment" not in json.dumps(told)
 
 
@@ -135,7 +136,7 @@ def test_what_a_lake_cannot_keep_is_told_all_the_same_once_a_day(
     environment.setattr("flows.alerts._PATIENCE_SECONDS", 0.1)
     with hold_lock(lake.lock, "somebody else", 1):
         for hours in (0, 23, 25):
-            raise_failure(build_entry(hours), BadData("column text is missing"))
+            raise_failure(build_entry(hours), describe_failure(BadData("column text is missing")))
     assert webhook.titles == ["[error] spam: score failed"] * 2
     assert read_alerts(lake) == []
 

@@ -10,6 +10,7 @@ import pytest
 
 from feature_repo.lake import Lake
 from flows.checkup import Finding, Scene, examine
+from flows.deployments import POOL
 from flows.processes import ProcessMark, mark_process
 from flows.settings import Settings
 from tests.flows.findings import name_states
@@ -46,7 +47,22 @@ def test_runs_slots_and_schedules_of_a_server_are_put_right(
     assert {call(f"{api}/flow_runs/{one['id']}")["state"]["type"] for one in (dead, killed)} == {"CRASHED"}
     assert count_slots(api, "score/sentiment-hourly") == count_slots(api, "score/spam-hourly") == 0
     assert name_states(ask(lake, api, later, "runs", "slots")) == {}
+    assert found_limits(lake, api, later) == ("well", "nothing keeps runs back but their own deployment")
+    pool = f"{api}/work_pools/{POOL}"
+    call(pool, {"concurrency_limit": 3}, "PATCH")
+    assert found_limits(lake, api, later)[1].startswith("at most 3 runs at a time")
+    call(pool, {"concurrency_limit": 0}, "PATCH")
+    call(f"{pool}/queues/default", {"is_paused": True}, "PATCH")
+    shut = f"the work pool {POOL} lets 0 runs go at a time; its queue default is paused"
+    assert found_limits(lake, api, later) == ("wrong", shut)
+    call(pool, {"concurrency_limit": None}, "PATCH")
+    call(f"{pool}/queues/default", {"is_paused": False}, "PATCH")
     delete_deployments(api)
+
+
+def found_limits(lake: Lake, api: str, now: datetime) -> tuple[str, str]:
+    found = ask(lake, api, now, "limits")["limits"]
+    return found.state, found.found
 
 
 def ask(lake: Lake, api: str, now: datetime, *names: str, is_repairing: bool = False) -> dict[str, Finding]:

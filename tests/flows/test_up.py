@@ -8,6 +8,8 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import psutil
 import pytest
 
 from feature_repo.lake import Lake, read_lake
+from flows.automations import CRASHED
 from flows.pages import Pages, find_report_pages, find_version_pages
 from tests.flows.operator_terminal import Operator, open_terminal, read_end
 from tests.flows.prefect_calls import call, wait_for
@@ -27,6 +30,23 @@ with get_client(sync_client=True) as client:
     print(request_training(client, "spam", "monitor-1"))
 """
 STARTED = {"type": "SCHEDULED"}
+# A run of a machine elsewhere. Prefect's own sign of life comes every 30 s at most, and no server takes less than 10 s
+# for silence.
+ALIVE = """
+import sys
+from select import select
+from prefect import flow
+from prefect.events import emit_event
+from prefect.runtime import flow_run
+
+@flow(name="elsewhere")
+def live():
+    print(flow_run.id, flush=True)
+    while not select([sys.stdin], [], [], 2)[0]:
+        emit_event("prefect.flow-run.heartbeat", resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}"})
+
+live()
+"""
 
 
 @pytest.fixture
@@ -41,9 +61,17 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     receipt = operator.read_receipt()
     api = f"{receipt['prefect']}/api"
     check_addresses(receipt["prefect"], receipt["mlflow"])
-    check_pages(operator.home, receipt)
-    check_second_start(operator, receipt)
-    check_command_beside(operator, api)
+    one, another = live_elsewhere(operator, api), live_elsewhere(operator, api)
+    with shorten_silence(api), one as (killed, killed_id), another as (quiet, quiet_id):
+        check_pages(operator.home, receipt)
+        check_second_start(operator, receipt)
+        killed.kill()
+        check_command_beside(operator, api)
+        wait_for("the end of the one that was killed", lambda: read_end(api, killed_id))
+        assert read_states(api, killed_id)[-1] == ("CRASHED", CRASHED.actions[0].message)
+        assert [state for state, _ in read_states(api, quiet_id)] == ["PENDING", "RUNNING"]
+        quiet.communicate(b"enough")
+        assert read_states(api, quiet_id)[-1][0] == "COMPLETED"
     dead = call(
         f"{api}/deployments/{find_deployment(api, 'score/sentiment-hourly')}/create_flow_run", {"state": STARTED}
     )
@@ -132,6 +160,7 @@ def check_scoring(home: Path, api: str) -> None:
     run = call(f"{api}/deployments/{score}/create_flow_run", {"state": STARTED})
     ended = wait_for("the end of the run", lambda: read_end(api, run["id"]))
     assert ended["state"]["type"] == "COMPLETED", (home / "logs" / "prefect-worker.log").read_text()
+    assert count_signs_of_life(api, run["id"])
     artifacts = call(f"{api}/artifacts/filter", {"artifacts": {"key": {"any_": ["score-sentiment"]}}})
     assert "comments scored" in artifacts[0]["data"]
     with read_lake(Lake(home)) as connection:
@@ -149,6 +178,45 @@ def check_training_on_request(api: str) -> None:
     (run,) = wait_for("training", lambda: call(f"{api}/flow_runs/filter", runs))
     assert run["parameters"] == {"model": "spam"}
     call(f"{api}/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})
+
+
+@contextmanager
+def shorten_silence(api: str) -> Iterator[None]:
+    """The automation that marks silent runs, as it is but for its patience, beside the one of the deployments."""
+    trigger = CRASHED.trigger.model_copy(update={"within": timedelta(seconds=10)})
+    short = CRASHED.model_copy(update={"name": "silent for ten seconds", "trigger": trigger})
+    made = call(f"{api}/automations/", json.loads(short.model_dump_json()))
+    yield
+    call(f"{api}/automations/{made['id']}", method="DELETE")  # runs of deployments speak every minute
+
+
+@contextmanager
+def live_elsewhere(operator: Operator, api: str) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """A run that nobody here has started; its process, and its id."""
+    own = {"PREFECT_API_URL": api, "PREFECT_HOME": str(operator.folder / "elsewhere"), "DO_NOT_TRACK": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ALIVE],
+        env={**operator.environment, **own},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().decode().strip()
+        finally:
+            process.kill()
+
+
+def read_states(api: str, run_id: str) -> list[tuple[str, str]]:
+    states = call(f"{api}/flow_run_states/?flow_run_id={run_id}")
+    return [(one["type"], one["message"]) for one in sorted(states, key=lambda one: one["timestamp"])]
+
+
+def count_signs_of_life(api: str, run_id: str) -> int:
+    wanted = {"event": {"name": ["prefect.flow-run.heartbeat"]}, "resource": {"id": [f"prefect.flow-run.{run_id}"]}}
+    return int(call(f"{api}/events/filter", {"filter": wanted})["total"])
 
 
 def begin_without_process(api: str, run_id: str) -> None:
