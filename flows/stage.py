@@ -10,7 +10,7 @@ import shutil
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
@@ -24,7 +24,8 @@ from feature_repo.errors import ScorelakeError, Unavailable
 from feature_repo.features.late_columns import find_unfilled
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
-from feature_repo.migration import find_outdated, migrate_tables
+from feature_repo.migration import find_outdated, migrate_tables, write_release
+from feature_repo.release import check_writable, is_behind, read_release
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin, name_run
 from flows.failures import Failure, describe_failure
@@ -72,7 +73,7 @@ def stage(name: str, *, named: str, seconds: float | None = RUN_SECONDS) -> Call
 
 def _fail(error: Exception) -> "State[Exception]":
     """The state of a flow that failed: raised, Prefect would word it and keep the error, with what it quotes."""
-    line = describe_failure(error).line
+    line = describe_failure(_name_end(error)).line
     get_run_logger().error(line, exc_info=None if isinstance(error, ScorelakeError) else error)
     return Failed(message=line, data=error)
 
@@ -94,16 +95,23 @@ def tell_failure(entry: Entry) -> Iterator[None]:
     """Write a failure of a run into the ledger, and tell it; it is raised all the same."""
     try:
         yield
-    except CancelledError as cancelled:  # Prefect's, when the time is over
-        error = Unavailable(
-            f"the run was ended, since it took more than {RUN_SECONDS // 3600} hours; what was finished is kept. Look "
-            "at its log for where it was"
-        )
+    except (CancelledError, Exception) as found:
+        error = _name_end(found)
         _tell(entry, error)
-        raise error from cancelled
-    except Exception as error:
-        _tell(entry, error)
-        raise
+        if error is found:
+            raise
+        raise error from found
+
+
+def _name_end(error: BaseException) -> Exception:
+    """The error of a run; one of ours in place of those by which Prefect or a person ends one."""
+    kept = "what was finished is kept. Look at its log for where it was"
+    ending = error.__cause__ if isinstance(error, RuntimeError) else error  # DuckDB's, when it is within a query
+    if isinstance(ending, CancelledError):  # Prefect's, when the time is over
+        return Unavailable(f"the run was ended, since it took more than {RUN_SECONDS // 3600} hours; {kept}")
+    if isinstance(ending, KeyboardInterrupt):
+        return Unavailable(f"the run was ended by a person; {kept}")
+    return cast("Exception", error)
 
 
 def _tell(entry: Entry, error: Exception) -> None:
@@ -166,15 +174,24 @@ def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:
     """Bring every table of the lake to its declaration, those of the models' scores included.
 
     Returns the names of the tables that changed. Thoroughly, it also looks for rows that an earlier release has left
-    without values: half a second for a million of them.
+    without values: half a second for a million of them. Raises `LaterRelease` if a later release has migrated the lake.
     """
     tables = list_tables()
     if lake.catalog.exists():
         with read_lake(lake) as connection:
-            if not find_outdated(connection, tables) and not (is_thorough and find_unfilled(connection)):
+            check_writable(connection)
+            is_current = not (is_behind(connection) or find_outdated(connection, tables))
+            if is_current and not (is_thorough and find_unfilled(connection)):
                 return ()
+
+    def migrate(connection: "duckdb.DuckDBPyConnection") -> tuple[str, ...]:
+        before = read_release(connection)
+        changed = migrate_tables(connection, tables)
+        write_release(connection, before, datetime.now(UTC))
+        return changed
+
     with write_lake(lake, purpose="migrate the tables") as connection:
-        return run_transaction(connection, lambda connection: migrate_tables(connection, tables))
+        return run_transaction(connection, migrate)
 
 
 def _record_failure(entry: Entry, failure: Failure) -> None:

@@ -1,6 +1,7 @@
 """A run that failed says what happened and what to do: in its state, its log, the ledger and one alert."""
 
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,7 +72,7 @@ def stumble() -> None:
         raise ValueError("could not convert 'the text of a comment'")
 
 
-@stage("slow", named="slow", seconds=0.2)
+@stage("slow", named="slow", seconds=1)
 def hang() -> None:
     """A flow that hangs."""
     with begin_run("slow", now=NOW):
@@ -130,6 +131,17 @@ def test_the_state_and_the_log_say_in_their_first_line_what_to_do(
     assert read_errors(api, state)[0].splitlines()[0] == told
     ((_, _, kept),) = read_failed(lake)
     assert kept is None or kept.rstrip(".").split(". ")[0] in told, "a batch has its refusal as a run of its own"
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [(CancelledError(), ", since it took more than 6 hours"), (KeyboardInterrupt(), " by a person")],
+)
+def test_a_run_that_is_ended_within_a_query_is_told_so(ending: BaseException, why: str, lake: Lake) -> None:
+    said = f"the run was ended{why}; what was finished is kept"
+    with pytest.raises(Unavailable, match=said), begin_run("slow", now=NOW):
+        raise RuntimeError("Query interrupted") from ending
+    assert read_alerts(lake) == [("run/slow", "error", 1, False)]
 
 
 def test_a_failure_before_the_first_step_is_told_once_and_the_next_good_run_ends_it(lake: Lake, tmp_path: Path) -> None:
