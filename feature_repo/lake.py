@@ -21,6 +21,7 @@ import stamina
 from filelock import FileLock, Timeout
 
 from feature_repo.errors import BadData, Unavailable
+from feature_repo.release import LaterRelease, check_readable, check_writable, explain_age, explain_format
 
 T = TypeVar("T")
 
@@ -83,7 +84,8 @@ def read_lake(lake: Lake, *, is_locked: bool = False) -> Iterator[duckdb.DuckDBP
     """Open the lake read-only; never blocks a writer and is never blocked by one.
 
     Tables are addressed as `schema.table`. A locked connection is for statements that people write: it
-    sees no file outside the lake and no setting can be changed. Raises `Unavailable` if there is no lake yet.
+    sees no file outside the lake and no setting can be changed. Raises `Unavailable` if there is no lake yet, and if a
+    later release has made it what this one would read wrongly.
     """
     if not lake.catalog.exists():
         raise Unavailable(f"no lake at {lake.home}; make one with `scorelake apply` or `scorelake ingest`")
@@ -93,7 +95,8 @@ def read_lake(lake: Lake, *, is_locked: bool = False) -> Iterator[duckdb.DuckDBP
     else:
         connection = _connect(lake, read_only=True)
     try:
-        yield connection
+        with explain_age(connection):
+            yield connection
     finally:
         connection.close()
 
@@ -108,6 +111,7 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
         What the writer does, in the operator's words; shown to whoever waits.
     wait_seconds
         How long to wait for the writer before, the lake's own patience if None; then `Unavailable` names the holder.
+        `LaterRelease` is raised if a later release has migrated the lake.
     """
     for folder in (lake.data, lake.staging):
         folder.mkdir(parents=True, exist_ok=True)
@@ -115,9 +119,11 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
     with hold_lock(lake.lock, purpose, patience) as has_predecessor_failed:
         connection = _connect(lake, read_only=False)
         try:
+            check_writable(connection)
             if has_predecessor_failed:  # what it wrote and never committed is in nobody's way, and nobody's
                 connection.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
-            yield connection
+            with explain_age(connection):
+                yield connection
         finally:
             connection.close()
 
@@ -182,7 +188,10 @@ def _read_identity(lake: Lake) -> int | None:
 @lru_cache(maxsize=4)
 def _open_instance(lake: Lake, _identity: int | None, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     # Verifying the extensions' signatures takes most of an opening: once a process is enough.
-    return _attach(lake, read_only=read_only)
+    connection = _attach(lake, read_only=read_only)
+    if read_only:
+        check_readable(connection)
+    return connection
 
 
 def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -197,7 +206,8 @@ def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection.execute("set global asof_loop_join_threshold = 0")
     if lake.memory_limit:
         connection.execute(f"set memory_limit = {quote_text(lake.memory_limit)}")
-    connection.execute(_build_attach(lake, read_only=read_only))
+    with explain_format():
+        connection.execute(_build_attach(lake, read_only=read_only))
     connection.execute("use lake")
     return connection
 
@@ -273,6 +283,10 @@ def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
         holder.write_text(json.dumps({"purpose": purpose, "process_id": os.getpid(), "host": socket.gethostname()}))
         yield has_predecessor_failed
         holder.unlink(missing_ok=True)
+    except LaterRelease:  # it was sent away before it did anything
+        if not has_predecessor_failed:
+            holder.unlink(missing_ok=True)
+        raise
     finally:
         lock.release()
 

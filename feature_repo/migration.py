@@ -6,6 +6,7 @@ the rows of before, they would be silently other features than those of new rows
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pandera.pandas import DataFrameSchema
@@ -14,7 +15,9 @@ from feature_repo.contracts import read_sql_types
 from feature_repo.errors import BadData
 from feature_repo.features.late_columns import fill_columns, find_unfilled
 from feature_repo.lake import quote_name, quote_text
+from feature_repo.release import READABLE_SINCE, SCHEMA_VERSION, LaterRelease, Release, read_own_name
 from feature_repo.tables.features import COMMENT_FEATURES
+from feature_repo.tables.ops import RELEASES
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,6 +40,13 @@ def migrate_tables(connection: "duckdb.DuckDBPyConnection", tables: Sequence[Dat
     Columns are added or allowed to be null, never dropped or retyped. What rows of features.comment_features lack by
     then is filled, see `late_columns`. Returns the names of the tables that changed.
     Run it in one transaction: each statement of its own would be a commit of its own.
+
+    Raises
+    ------
+    LaterRelease
+        If a table has a column that is not declared.
+    BadData
+        If a column has another type than is declared.
     """
     found = _read_columns(connection)
     outdated = find_outdated(connection, tables)
@@ -45,6 +55,24 @@ def migrate_tables(connection: "duckdb.DuckDBPyConnection", tables: Sequence[Dat
     features = [str(table.name) for table in tables if table is COMMENT_FEATURES]
     filled = [name for name in features if _fill(connection, found[name])]
     return tuple(dict.fromkeys([*(str(table.name) for table in outdated), *filled]))
+
+
+def write_release(connection: "duckdb.DuckDBPyConnection", before: Release | None, now: datetime) -> None:
+    """Write down what the lake is at after a migration, within its transaction.
+
+    Parameters
+    ----------
+    before
+        What it was at when the migration began, which may have written the table's comment anew.
+    """
+    if before is None or before.schema_version < SCHEMA_VERSION:
+        before = Release(SCHEMA_VERSION, READABLE_SINCE, read_own_name())
+        connection.execute(
+            "insert into ops.releases (schema_version, readable_since, release, migrated_at) values (?, ?, ?, ?)",
+            [before.schema_version, before.readable_since, before.name, now],
+        )
+    comment = quote_text(f"{RELEASES.description} {before.mark}")
+    connection.execute(f"comment on table {quote_name(str(RELEASES.name))} is {comment}")
 
 
 def _fill(connection: "duckdb.DuckDBPyConnection", found: Columns) -> bool:
@@ -96,7 +124,13 @@ def _read_columns(connection: "duckdb.DuckDBPyConnection") -> defaultdict[str, d
 
 
 def _add_columns(connection: "duckdb.DuckDBPyConnection", name: str, found: Columns, types: Mapping[str, str]) -> None:
-    changed = [column for column, (sql_type, *_) in found.items() if types.get(column) != sql_type]
+    unknown = [column for column in found if column not in types]
+    if unknown:
+        raise LaterRelease(
+            f"{name} was made by another version of scorelake: it has the columns {unknown}, which this one does not "
+            "know; use the version that made the lake, or a later one"
+        )
+    changed = [column for column, (sql_type, *_) in found.items() if types[column] != sql_type]
     if changed:
         raise BadData(
             f"{name} was made by another version of scorelake: its columns {changed} are not as declared; "

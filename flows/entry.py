@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from feature_repo.lake import Lake
+from feature_repo.lake import Lake, read_lake
+from feature_repo.release import check_writable
 from flows.settings import Settings, read_settings
 
 
@@ -26,10 +27,17 @@ class Entry:
 
 
 def begin(kind: str, model: str | None = None, now: datetime | None = None) -> Entry:
-    """Begin a run: read the settings and, if the caller gave no instant, the clock."""
+    """Begin a run: read the settings and, if the caller gave no instant, the clock.
+
+    Raises `LaterRelease` if a later release has migrated the lake: a run could not write what it has worked for.
+    """
     at = now or datetime.now(UTC)
     name = f"{kind}-{model}" if model else kind
-    return Entry(kind, model, read_settings(), at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+    settings = read_settings()
+    if settings.lake.catalog.exists():
+        with read_lake(settings.lake) as connection:
+            check_writable(connection)
+    return Entry(kind, model, settings, at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
 
 
 def name_run(template: str) -> Callable[[], str]:

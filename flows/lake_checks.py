@@ -20,6 +20,7 @@ from feature_repo.leftovers import (
     find_leftovers,
 )
 from feature_repo.migration import find_outdated
+from feature_repo.release import LaterRelease, check_writable, is_behind
 from feature_repo.upkeep import find_broken_files
 from flows.checkup import Check, Scene, Sight, broken, tell, unknown, well, wrong
 from flows.tables import list_tables
@@ -64,6 +65,8 @@ def _look_at_lake(scene: Scene) -> Sight:
         with read_lake(lake) as connection:
             tables = _list_names(connection)
             gone = [path for table in tables for path in find_broken_files(connection, table)]
+    except LaterRelease as error:
+        return wrong(tell(error), "Install that release, or a later one")
     except (sqlite3.Error, duckdb.Error) as error:
         return wrong(f"the lake cannot be opened: {tell(error)}", advice)
     if gone:
@@ -86,13 +89,22 @@ def _list_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _look_at_tables(scene: Scene) -> Sight:
+    try:
+        return _compare_tables(scene)
+    except LaterRelease as error:
+        return wrong(tell(error), "Install that release, or a later one")
+
+
+def _compare_tables(scene: Scene) -> Sight:
     with read_lake(scene.lake) as connection:
+        check_writable(connection)
         outdated = find_outdated(connection, list_tables())
         found = connection.execute(
             "select schema_name || '.' || table_name, list(column_name) from duckdb_columns() "
             "where database_name = 'lake' group by 1"
         )
         columns = dict(found.fetchall())
+        is_unmarked = is_behind(connection)
     newer = [
         f"{table.name}.{column}"
         for table in outdated
@@ -105,6 +117,8 @@ def _look_at_tables(scene: Scene) -> Sight:
     if outdated:
         names = _name_some([str(table.name) for table in outdated])
         return broken(f"the lake is of an earlier release: {names} are not as declared", "migrates it, as `apply` does")
+    if is_unmarked:
+        return broken("the lake does not say which release it is at", "writes it down, as `apply` does")
     return well("all as this release declares them")
 
 
@@ -112,7 +126,7 @@ def _migrate(scene: Scene) -> str:
     from flows.stage import prepare_lake  # noqa: PLC0415 - Prefect takes seconds
 
     changed = prepare_lake(scene.lake, is_thorough=True)
-    return f"migrated: {', '.join(changed)}"
+    return f"migrated: {', '.join(changed) or 'no table'}"
 
 
 def _look_at_locks(scene: Scene) -> Sight:

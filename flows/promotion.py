@@ -1,11 +1,12 @@
 """Champions by an operator's hand, and the list of versions."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from feature_repo.lake import read_lake
-from flows.entry import Entry, begin
+from feature_repo.lake import Lake, read_lake
+from flows.entry import begin
 from flows.report import Grid, Report, show_age
+from flows.settings import read_settings
 from training.promote import PromotionReceipt, promote_version, roll_back
 from training.promotions import read_standing
 from training.registry import list_versions
@@ -58,12 +59,12 @@ def rollback(model: str, reason: str) -> PromotionReceipt:
 
 def read_models(now: datetime | None = None) -> Models:
     """Read every version of every model; their age is counted up to `now`, or the clock."""
-    entry = begin("models", now=now)
-    return Models(tuple(one for model in list_specs() for one in _read_versions(entry, model)))
+    settings, at = read_settings(), now or datetime.now(UTC)
+    return Models(tuple(one for model in list_specs() for one in _read_versions(settings.lake, model, at)))
 
 
-def _read_versions(entry: Entry, model: str) -> list[ListedVersion]:
-    with read_lake(entry.lake) as connection:
+def _read_versions(lake: Lake, model: str, now: datetime) -> list[ListedVersion]:
+    with read_lake(lake) as connection:
         standing = read_standing(connection, model)
     names = {standing.champion: "champion", standing.previous: "previous"}
     return [
@@ -75,10 +76,10 @@ def _read_versions(entry: Entry, model: str) -> list[ListedVersion]:
             rows=found.descriptor["rows"],
             accuracy=found.descriptor["metrics"]["accuracy"],
             macro_f1=found.descriptor["metrics"]["macro_f1"],
-            age_days=(entry.now - datetime.fromisoformat(found.descriptor["as_of"])) / timedelta(days=1),
+            age_days=(now - datetime.fromisoformat(found.descriptor["as_of"])) / timedelta(days=1),
             trained_as_of=found.descriptor["as_of"],
         )
-        for found in list_versions(entry.lake, model)
+        for found in list_versions(lake, model)
     ]
 
 

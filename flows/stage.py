@@ -10,7 +10,7 @@ import shutil
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast
 
@@ -24,7 +24,8 @@ from feature_repo.errors import ScorelakeError, Unavailable
 from feature_repo.features.late_columns import find_unfilled
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
-from feature_repo.migration import find_outdated, migrate_tables
+from feature_repo.migration import find_outdated, migrate_tables, write_release
+from feature_repo.release import check_writable, is_behind, read_release
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin, name_run
 from flows.failures import Failure, describe_failure
@@ -166,15 +167,24 @@ def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:
     """Bring every table of the lake to its declaration, those of the models' scores included.
 
     Returns the names of the tables that changed. Thoroughly, it also looks for rows that an earlier release has left
-    without values: half a second for a million of them.
+    without values: half a second for a million of them. Raises `LaterRelease` if a later release has migrated the lake.
     """
     tables = list_tables()
     if lake.catalog.exists():
         with read_lake(lake) as connection:
-            if not find_outdated(connection, tables) and not (is_thorough and find_unfilled(connection)):
+            check_writable(connection)
+            is_current = not (is_behind(connection) or find_outdated(connection, tables))
+            if is_current and not (is_thorough and find_unfilled(connection)):
                 return ()
+
+    def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+        before = read_release(connection)
+        changed = migrate_tables(connection, tables)
+        write_release(connection, before, datetime.now(UTC))
+        return changed
+
     with write_lake(lake, purpose="migrate the tables") as connection:
-        return run_transaction(connection, lambda connection: migrate_tables(connection, tables))
+        return run_transaction(connection, migrate)
 
 
 def _record_failure(entry: Entry, failure: Failure) -> None:

@@ -16,7 +16,7 @@ from feature_repo.contracts import TABLES
 from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.ledger import read_materialized_version
-from feature_repo.migration import migrate_tables
+from feature_repo.migration import migrate_tables, write_release
 from feature_repo.retrieval import apply_definitions
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
@@ -38,7 +38,12 @@ def _migrate(lake: Lake) -> None:
         *build_score_tables("spam", ("ham", "spam")),
     ]
     with write_lake(lake, purpose="seed") as connection:
-        run_transaction(connection, lambda connection: migrate_tables(connection, tables))
+        run_transaction(connection, lambda inside: _migrate_tables(inside, tables))
+
+
+def _migrate_tables(connection: duckdb.DuckDBPyConnection, tables: list[Any]) -> None:
+    migrate_tables(connection, tables)
+    write_release(connection, None, datetime(2026, 9, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="session", autouse=True)

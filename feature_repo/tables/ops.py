@@ -23,7 +23,7 @@ RUNS: Final = table(
         "run_id": column(TEXT, "Id of the run; for an ingest it is the batch_id."),
         "kind": column(
             TEXT,
-            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, maintain or erase; "
+            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, maintain, erase or backup; "
             "ingest-youtube if that failed.",
         ),
         "model": column(TEXT, "Model the run worked for; null if none.", nullable=True),
@@ -142,5 +142,16 @@ ALERTS: Final = table(
         "notice_error": column(TEXT, "Why the last attempt to send it failed; null if it did not.", nullable=True),
     },
 )
+RELEASES: Final = table(
+    "ops.releases",
+    "Which release of scorelake brought the lake to which schema; an earlier release must not write to it any more.",
+    ("schema_version",),
+    {
+        "schema_version": column(BIGINT, "Number of the schema: of all declarations of tables.", NOT_NEGATIVE),
+        "readable_since": column(BIGINT, "Earliest schema whose release reads this one rightly.", NOT_NEGATIVE),
+        "release": column(TEXT, "Version of the scorelake that migrated the lake."),
+        "migrated_at": column(INSTANT, "When it did (UTC)."),
+    },
+)
 
-TABLES: Final = (RUNS, PROMOTIONS, LEASES, QUOTA, CURSORS, ALERTS)
+TABLES: Final = (RUNS, PROMOTIONS, LEASES, QUOTA, CURSORS, ALERTS, RELEASES)

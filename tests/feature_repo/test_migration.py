@@ -11,6 +11,7 @@ from feature_repo.errors import BadData
 from feature_repo.features.materialize import materialize_features
 from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.migration import migrate_tables
+from feature_repo.release import LaterRelease
 from feature_repo.sources.retention import expire_texts
 from feature_repo.tables.features import COMMENT_FEATURES
 from feature_repo.tables.ops import LEASES
@@ -74,7 +75,15 @@ def test_a_column_that_was_added_may_be_null_and_stays_as_it_is(lake: Lake) -> N
 def test_a_table_of_another_version_is_refused(lake: Lake) -> None:
     with write_lake(lake, purpose="test") as connection:
         connection.execute("alter table ops.leases add column colour varchar")
-        with pytest.raises(BadData, match=r"ops.leases was made by another version.*\['colour'\]"):
+        with pytest.raises(LaterRelease, match=r"ops.leases was made by another version.*\['colour'\]"):
+            migrate_tables(connection, [LEASES])
+
+
+def test_a_column_of_another_type_is_refused(lake: Lake) -> None:
+    with write_lake(lake, purpose="test") as connection:
+        connection.execute("drop table ops.leases")
+        connection.execute("create table ops.leases (process_id varchar)")
+        with pytest.raises(BadData, match=r"\['process_id'\] are not as declared"):
             migrate_tables(connection, [LEASES])
 
 
