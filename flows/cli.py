@@ -1,8 +1,9 @@
 """The command line: one command per thing an operator does, each a thin call of a flow or a reader.
 
 The everyday commands are here, those about input in `cli_ingest`, about models in `cli_models`, about scoring in
-`cli_scoring`, about what goes in `cli_upkeep`, about operating it in `cli_operations`. Heavy libraries are imported
-where they are used, so that `--help` and `sql` answer at once. How output looks is in `terminal` and `report`.
+`cli_scoring`, about what goes in `cli_upkeep`, about backups in `cli_backup`, about operating it in `cli_operations`.
+Heavy libraries are imported where they are used, so that `--help` and `sql` answer at once. How output looks is in
+`terminal` and `report`.
 """
 
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from flows import terminal
+from flows.cli_backup import add_backup_commands
 from flows.cli_ingest import ingest_app, quarantine_app
 from flows.cli_models import add_model_commands
 from flows.cli_operations import add_operation_commands
@@ -139,6 +141,7 @@ def monitor(
 
 
 add_upkeep_commands(app)
+add_backup_commands(app)
 add_operation_commands(app)
 
 

@@ -129,6 +129,7 @@ def _build_notes(receipt: EraseReceipt) -> list[str]:
         "an ingest of the same rows would bring them back": receipt.rows,
         "the models stay as they are; `scorelake train` makes new ones without the rows": receipt.models,
         "windows of channels, which are features, stay as numbers": receipt.rows,
+        "backups that were taken before hold them still, until they are removed": receipt.rows,
     }
     return [note for note, is_true in notes.items() if is_true]
 

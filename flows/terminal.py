@@ -63,6 +63,20 @@ def session(*, as_json: bool) -> Iterator[Show]:
     yield show
 
 
+@contextmanager
+def watched_session(*, as_json: bool) -> Iterator[Show]:
+    """Give a long command that is no flow what `session` gives, and progress bars on the error stream."""
+    from flows.progress import watch_progress
+
+    with session(as_json=as_json) as show, _show_progress() as progress, watch_progress(_watch_with(progress)):
+
+        def show_after(receipt: Any, build_report: Callable[[Any], "Report"]) -> None:
+            progress.stop()
+            show(receipt, build_report)
+
+        yield show_after
+
+
 @dataclass(frozen=True, slots=True)
 class FlowSession:
     """A command that runs a flow: its Prefect API starts while the command imports what it needs."""

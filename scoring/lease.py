@@ -52,6 +52,11 @@ def release_lease(connection: "duckdb.DuckDBPyConnection", name: str, run_id: st
     connection.execute("delete from ops.leases where name = ? and run_id = ?", [name, run_id])
 
 
+def release_all(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Give all leases back: in a lake that was restored elsewhere, nobody works for a role."""
+    connection.execute("delete from ops.leases")
+
+
 def list_live_runs(connection: "duckdb.DuckDBPyConnection", now: datetime) -> tuple[str, ...]:
     """The runs of other processes that hold a lease and are alive, by id."""
     return tuple(run_id for _, run_id, is_alive in _list_leases(connection, now) if is_alive)

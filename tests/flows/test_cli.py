@@ -65,6 +65,8 @@ COMMANDS = [
         ["doctor"],
         ["sample"],
         ["erase"],
+        ["backup"],
+        ["restore"],
         ["status"],
         ["sql"],
         ["ingest", "comments"],

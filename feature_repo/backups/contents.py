@@ -1,0 +1,35 @@
+"""What of a home is in a backup, and what is not.
+
+In it is what cannot be made again: the lake, models, feature registry, online features, Prefect's state, reports and
+files that wait for their ingest. Not in it is what belongs to processes, and what is made from the rest. How the lake
+is copied is in `lake_copy`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from feature_repo.backups.manifest import SETTINGS
+
+_MADE_AGAIN: Final = {"published", "logs"}
+_OF_PROCESSES: Final = {"staging", "staging.locks", "spill", "up.json"}
+_LEFT_OUT: Final = _MADE_AGAIN | _OF_PROCESSES
+_ENDINGS: Final = (".lock", ".holder.json", ".draft", ".log", "-wal", "-shm", "-journal")
+_SQLITE: Final = b"SQLite format 3\x00"
+
+
+def list_files(home: Path, *, with_settings: bool) -> Iterator[Path]:
+    """The files of a home, but for its lake, that are in a backup; what is linked to lies elsewhere and is not."""
+    for entry in sorted(home.iterdir()):
+        is_secret = entry.name == SETTINGS and not with_settings
+        if entry.name in {"lake", *_LEFT_OUT} or is_secret or entry.is_symlink():
+            continue
+        for path in (entry, *sorted(entry.rglob("*"))):
+            if path.is_file() and not path.is_symlink() and not path.name.endswith(_ENDINGS):
+                yield path
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is an SQLite database, whatever it is called."""
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
