@@ -5,7 +5,7 @@ Not flows: a backup must work when Prefect does not, and a restore brings Prefec
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -87,7 +87,9 @@ def restore(folder: Path, *, name: str | None = None, is_replacing: bool = False
     if state is not None and state.is_alive:
         raise Unavailable(f"`scorelake up` runs on {home}; stop it before another home is put in its place")
     request = RestoreRequest(folder, home, name, is_replacing, settings.lock_wait_seconds)
-    return restore_backup(request, _finish, _report("restore files"))
+    receipt = restore_backup(request, _finish, _report("restore files"))
+    is_told = receipt.settings == "missing" and settings.author_key is not None
+    return replace(receipt, settings="in the environment") if is_told else receipt
 
 
 def list_backups(folder: Path) -> Backups:
