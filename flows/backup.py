@@ -18,12 +18,11 @@ from feature_repo.backups.take import BackupReceipt, BackupRequest, take_backup
 from feature_repo.errors import Unavailable
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
-from flows.alerts import resolve_failure
-from flows.entry import Entry, begin
+from flows.entry import Entry
 from flows.progress import report_progress
 from flows.report import Grid, Report
 from flows.settings import read_settings
-from flows.stage import run_step
+from flows.stage import begin_run, run_step
 from flows.up_state import read_state
 from scoring.lease import release_all
 
@@ -67,13 +66,12 @@ def backup(
     now
         Instant of the run; the clock if not given.
     """
-    entry = begin("backup", now=now)
     releases = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
-    request = BackupRequest(folder, entry.run_id, entry.now, releases, with_settings, keep)
-    receipt = run_step(entry, lambda: take_backup(entry.lake, request, _report("back up files")))
-    run_step(entry, lambda: _record(entry, receipt))
-    resolve_failure(entry)
-    return receipt
+    with begin_run("backup", now=now) as entry:
+        request = BackupRequest(folder, entry.run_id, entry.now, releases, with_settings, keep)
+        receipt = run_step(entry, lambda: take_backup(entry.lake, request, _report("back up files")))
+        run_step(entry, lambda: _record(entry, receipt))
+        return receipt
 
 
 def restore(folder: Path, *, name: str | None = None, is_replacing: bool = False) -> RestoreReceipt:
