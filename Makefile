@@ -19,11 +19,13 @@ $(UV):
 
 setup: .venv/.complete  ## install everything into .venv, with a uv of the project's own in .uv
 
-check: setup  ## format, lint, types, layers
+check: setup  ## format, lint, types, layers, container files
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(RUN) hadolint Dockerfile; fi
 
 test: setup  ## run the tests
 	$(RUN) pytest -n auto --dist worksteal

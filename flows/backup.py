@@ -5,7 +5,7 @@ Not flows: a backup must work when Prefect does not, and a restore brings Prefec
 
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +66,8 @@ def backup(
     now
         Instant of the run; the clock if not given.
     """
+    releases = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     with begin_run("backup", now=now) as entry:
-        releases = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
         request = BackupRequest(folder, entry.run_id, entry.now, releases, with_settings, keep)
         receipt = run_step(entry, lambda: take_backup(entry.lake, request, _report("back up files")))
         run_step(entry, lambda: _record(entry, receipt))
@@ -85,7 +85,9 @@ def restore(folder: Path, *, name: str | None = None, is_replacing: bool = False
     if state is not None and state.is_alive:
         raise Unavailable(f"`scorelake up` runs on {home}; stop it before another home is put in its place")
     request = RestoreRequest(folder, home, name, is_replacing, settings.lock_wait_seconds)
-    return restore_backup(request, _finish, _report("restore files"))
+    receipt = restore_backup(request, _finish, _report("restore files"))
+    is_told = receipt.settings == "missing" and settings.author_key is not None
+    return replace(receipt, settings="in the environment") if is_told else receipt
 
 
 def list_backups(folder: Path) -> Backups:

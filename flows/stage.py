@@ -184,7 +184,7 @@ def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:
             if is_current and not (is_thorough and find_unfilled(connection)):
                 return ()
 
-    def migrate(connection: "duckdb.DuckDBPyConnection") -> tuple[str, ...]:
+    def migrate(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         before = read_release(connection)
         changed = migrate_tables(connection, tables)
         write_release(connection, before, datetime.now(UTC))
