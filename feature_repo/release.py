@@ -57,8 +57,9 @@ def read_own_name() -> str:
 
 def read_release(connection: "DuckDBPyConnection") -> Release | None:
     """The release that the lake is at; None if it was made before releases were written down, or has no tables."""
-    row = connection.execute(_COMMENT).fetchone()
-    found = _FOUND.search(row[0] or "") if row else None
+    # All of them are fetched: a result that is left half-read keeps its transaction, and with it the catalog, open.
+    comments = connection.execute(_COMMENT).fetchall()
+    found = _FOUND.search(comments[0][0] or "") if comments else None
     return Release(int(found[1]), int(found[2]), found[3]) if found else None
 
 
