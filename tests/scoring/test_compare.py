@@ -11,8 +11,8 @@ from feature_repo.lake import Lake, write_lake
 from flows.compare import build_report
 from scoring.compare import Comparison, compare_versions, estimate_share
 from scoring.compare_plot import draw_comparison
-from training.registry import ModelVersion
 from training.spec import read_spec
+from training.version import ModelVersion
 
 TRAINED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 SCORES = [  # comment, label and confidence of version 2, of version 1, what it is
