@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from feature_repo.catalogs import WRITER
 from feature_repo.errors import BadData, Refused
 from feature_repo.lake import Lake, attach_origin, quote_name, run_transaction, write_lake
+from feature_repo.tables.ops import RELEASES
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,7 +58,8 @@ def copy_lake(origin: Lake, target: Lake) -> tuple[TableDigest, ...]:
     ):
         attach_origin(connection, origin)
         try:
-            tables = [name for (name,) in connection.execute(_TABLES).fetchall()]
+            # Which releases have migrated a lake is a history of that lake alone.
+            tables = [name for (name,) in connection.execute(_TABLES).fetchall() if name != RELEASES.name]
             return run_transaction(connection, lambda inside: tuple(_copy(inside, table) for table in tables))
         finally:
             connection.execute("detach origin")
