@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from feature_repo.feature_registry import read_registry
 from feature_repo.history import Window
 from feature_repo.lake import Lake
-from feature_repo.retrieval import build_spine, compile_features, describe_service, locate_registry
+from feature_repo.retrieval import build_spine, compile_features, describe_service
 from feature_repo.whole_files import write_whole
 
 # The relation that the statement asks for, with the columns of `build_spine`; its instants lie in the window.
@@ -51,13 +52,12 @@ def compile_service(lake: Lake, service: str) -> CompiledService:
     BadData
         If there is no such service.
     """
-    registry = locate_registry(lake)
-    kept = registry.parent / "compiled" / f"{hashlib.sha256(service.encode()).hexdigest()[:16]}.json"
-    stamp = _compute_stamp(registry, service)
+    kept = lake.home / "feast" / "compiled" / f"{hashlib.sha256(service.encode()).hexdigest()[:16]}.json"
+    stamp = _compute_stamp(read_registry(lake), service)
     if (found := _read(kept)) and found["stamp"] == stamp:
         return CompiledService(found["digest"], found["sql"])
     compiled = _compile(lake, service)
-    kept.parent.mkdir(exist_ok=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
     write_whole(kept, json.dumps({"stamp": stamp, **asdict(compiled)}))
     return compiled
 
@@ -70,9 +70,9 @@ def _compile(lake: Lake, service: str) -> CompiledService:
     return CompiledService(describe_service(lake, service).digest, f"{before}from {ROWS}{after}")
 
 
-def _compute_stamp(registry: Path, service: str) -> str:
+def _compute_stamp(registry: bytes, service: str) -> str:
     """What the statement hangs on: the registry, byte by byte, and the source of this package."""
-    digest = hashlib.sha256(f"{service}\0".encode() + registry.read_bytes())
+    digest = hashlib.sha256(f"{service}\0".encode() + registry)
     for path in sorted([*_CODE.glob("*.py"), *_CODE.glob("*.sql"), *_CODE.glob("*.yaml")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()

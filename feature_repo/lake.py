@@ -4,33 +4,34 @@ This is the only module that opens DuckDB on the lake and, with `upkeep`, the on
 table by name: declarations are in `contracts`, statements in the modules that own them.
 """
 
-import json
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
 import stamina
-from filelock import FileLock, Timeout
 
+from feature_repo.catalogs import BUSY, LOST, NOT_THE_WRITER, WRITER, Catalog
+from feature_repo.catalogs.postgres import PostgresCatalog
+from feature_repo.catalogs.sqlite import SqliteCatalog
 from feature_repo.errors import BadData, Unavailable
-from feature_repo.release import LaterRelease, check_readable, check_writable, explain_age, explain_format
+from feature_repo.extensions import find_extension
+from feature_repo.release import check_readable, check_writable, explain_age, explain_format
+from feature_repo.storages import Storage
+from feature_repo.storages.local import LocalStorage
+from feature_repo.storages.s3 import Bucket, S3Storage
 
 T = TypeVar("T")
 
-EXTENSIONS: Final = ("sqlite_scanner", "ducklake")
+DUCKLAKE: Final = "ducklake"
 
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """Where a lake lies: everything is below one absolute folder.
+    """Where a lake lies: everything is below one absolute folder, or its catalog and files are where others reach them.
 
     Parameters
     ----------
@@ -42,41 +43,62 @@ class Lake:
         How long a writer waits for the one before.
     redis
         Feast's connection string of a Redis for online features ("host:6379,password=..."); a file if None.
+    catalog_address
+        Address of a PostgreSQL database that holds the catalog, as libpq takes it; a file below the home if None.
+    registry_address, mlflow_address
+        The same for Feast's registry and for MLflow's store.
+    bucket
+        Where the files lie, on a server that speaks S3; below the home if None.
     """
 
     home: Path
     memory_limit: str | None = None
     lock_wait_seconds: float = 60
     redis: str | None = field(default=None, repr=False)
+    catalog_address: str | None = field(default=None, repr=False)
+    registry_address: str | None = field(default=None, repr=False)
+    mlflow_address: str | None = field(default=None, repr=False)
+    bucket: Bucket | None = None
 
     def __post_init__(self) -> None:
         if not self.home.is_absolute():
             raise BadData(f"the lake's home must be an absolute path, found {str(self.home)!r}")
 
     @property
-    def catalog(self) -> Path:
-        """DuckLake's catalog, a SQLite database."""
-        return self.home / "lake" / "catalog.sqlite"
+    def folder(self) -> Path:
+        """Where the files of a lake on one host lie."""
+        return self.home / "lake"
 
     @property
-    def data(self) -> Path:
-        """The Parquet files, DuckLake's property."""
-        return self.home / "lake" / "data"
+    def is_shared(self) -> bool:
+        """Whether some of it lies where other hosts reach it, outside of the home."""
+        return self.catalog_address is not None or self.bucket is not None
+
+    @property
+    def catalog_file(self) -> Path:
+        """Where the catalog is that is no database of others."""
+        return self.folder / "catalog.sqlite"
+
+    @property
+    def catalog(self) -> Catalog:
+        """DuckLake's catalog."""
+        address = self.catalog_address
+        return SqliteCatalog(self.catalog_file) if address is None else PostgresCatalog(address)
+
+    @property
+    def storage(self) -> Storage:
+        """The lake's files."""
+        return LocalStorage(self.home) if self.bucket is None else S3Storage(self.bucket, self.home / "cache")
 
     @property
     def staging(self) -> Path:
-        """Same filesystem as the data, but outside of it: orphan cleanup lists what lies inside."""
+        """Where runs of this host put what nobody else needs until they publish it."""
         return self.home / "staging"
 
     @property
     def spill(self) -> Path:
         """Where DuckDB puts rows that do not fit into memory."""
         return self.home / "spill"
-
-    @property
-    def lock(self) -> Path:
-        """What a writer locks; who holds it stands beside it."""
-        return self.home / "lake" / "writer.lock"
 
 
 @contextmanager
@@ -113,13 +135,15 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
         How long to wait for the writer before, the lake's own patience if None; then `Unavailable` names the holder.
         `LaterRelease` is raised if a later release has migrated the lake.
     """
-    for folder in (lake.data, lake.staging):
-        folder.mkdir(parents=True, exist_ok=True)
+    lake.storage.prepare()
+    lake.staging.mkdir(parents=True, exist_ok=True)
     patience = lake.lock_wait_seconds if wait_seconds is None else wait_seconds
-    with hold_lock(lake.lock, purpose, patience) as has_predecessor_failed:
+    lake.catalog.prepare()
+    with lake.catalog.hold(WRITER, purpose, patience) as has_predecessor_failed:
         connection = _connect(lake, read_only=False)
         try:
             check_writable(connection)
+            lake.catalog.guard()
             if has_predecessor_failed:  # what it wrote and never committed is in nobody's way, and nobody's
                 connection.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
             with explain_age(connection):
@@ -132,17 +156,32 @@ def run_transaction(connection: duckdb.DuckDBPyConnection, work: Callable[[duckd
     """Run `work` in one transaction: all of it is committed, or nothing.
 
     A commit that fails on a busy catalog is tried again; `work` must therefore be safe to repeat. Raises `Unavailable`
-    if it stays busy.
+    if it stays busy, or if the writer lock was lost and somebody else has taken it.
     """
     try:
-        for attempt in stamina.retry_context(on=duckdb.TransactionException, attempts=5, timeout=30):
+        for attempt in stamina.retry_context(on=_may_pass, attempts=5, timeout=30):
             with attempt:
                 result = _run_once(connection, work)
-    except duckdb.TransactionException as error:
-        if "locked" not in str(error):
+    except duckdb.Error as error:
+        if NOT_THE_WRITER in str(error):
+            raise Unavailable(
+                "this process does not hold the writer lock any more: its connection to the catalog was cut, and "
+                "another writer has taken over; nothing was written. Try again"
+            ) from error
+        if any(words in str(error) for words in LOST):
+            raise Unavailable(
+                f"the catalog was lost in the middle of a transaction, and whether it was committed is not known here: "
+                f"{error}. Run it again; it does what is still owed"
+            ) from error
+        if not isinstance(error, duckdb.TransactionException) or "locked" not in str(error):
             raise
         raise Unavailable(f"the lake's catalog is being used by someone else, for too long: {error}") from error
     return result
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a commit surely did not happen and may the next time; one that may have happened is never repeated."""
+    return isinstance(error, duckdb.TransactionException) and any(words in str(error) for words in BUSY)
 
 
 def _run_once(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -156,7 +195,7 @@ def _run_once(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.Duck
     return result
 
 
-def add_files(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> None:
+def add_files(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[str]) -> None:
     """Register Parquet files, which already lie below the lake's data folder, as rows of a table.
 
     From then on they are DuckLake's property. A file registered twice is read twice: callers recheck
@@ -165,7 +204,7 @@ def add_files(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence
     schema, name = table.split(".")
     connection.execute(
         "call ducklake_add_data_files('lake', ?, ?, schema => ?, hive_partitioning => false)",
-        [name, [str(file) for file in files], schema],
+        [name, list(files), schema],
     )
 
 
@@ -175,18 +214,13 @@ def quote_name(name: str) -> str:
 
 
 def _connect(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    connection = _open_instance(lake, _read_identity(lake), read_only=read_only).cursor()
+    connection = _open_instance(lake, lake.catalog.read_identity(), read_only=read_only).cursor()
     connection.execute("use lake")
     return connection
 
 
-def _read_identity(lake: Lake) -> int | None:
-    """What tells a catalog from another that lay at the same path before; None before there is one."""
-    return lake.catalog.stat().st_ino if lake.catalog.exists() else None
-
-
 @lru_cache(maxsize=4)
-def _open_instance(lake: Lake, _identity: int | None, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _open_instance(lake: Lake, _identity: object, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     # Verifying the extensions' signatures takes most of an opening: once a process is enough.
     connection = _attach(lake, read_only=read_only)
     if read_only:
@@ -196,7 +230,7 @@ def _open_instance(lake: Lake, _identity: int | None, *, read_only: bool) -> duc
 
 def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for extension in EXTENSIONS:
+    for extension in list_extensions(lake):
         connection.execute(f"load '{find_extension(extension)}'")
     connection.execute("set global TimeZone = 'UTC'")  # a cursor starts with the global settings
     # Spilled rows hold text: they go where the lake is, not wherever a command was started.
@@ -206,30 +240,41 @@ def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection.execute("set global asof_loop_join_threshold = 0")
     if lake.memory_limit:
         connection.execute(f"set memory_limit = {quote_text(lake.memory_limit)}")
+    for secret in (*lake.catalog.list_secrets(), *lake.storage.list_secrets()):
+        connection.execute(secret)
     with explain_format():
-        connection.execute(_build_attach(lake, read_only=read_only))
+        connection.execute(_build_attach(lake, "lake", read_only=read_only))
     connection.execute("use lake")
     return connection
 
 
+def attach_origin(connection: duckdb.DuckDBPyConnection, origin: Lake) -> None:
+    """Attach another lake for reading, as `origin`, to a connection that writes to one."""
+    connection.execute(f"load '{find_extension(origin.catalog.extension)}'")
+    for secret in (*origin.catalog.list_secrets(), *origin.storage.list_secrets()):
+        connection.execute(secret)
+    connection.execute(_build_attach(origin, "origin", read_only=True))
+
+
 def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    connection.execute(f"set allowed_directories = [{quote_text(f'{lake.catalog.parent}/')}]")
+    allowed = ", ".join(quote_text(f"{folder}/") for folder in (lake.folder, lake.storage.data))
+    connection.execute(f"set allowed_directories = [{allowed}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 
 
-def _build_attach(lake: Lake, *, read_only: bool) -> str:
-    # WAL lets readers go on while a commit is written. Inlining stays off: SQLite keeps deleted values.
+def _build_attach(lake: Lake, name: str, *, read_only: bool) -> str:
+    # Inlining stays off: a catalog keeps deleted values.
     options = [
-        "data_path " + quote_text(f"{lake.data}/"),
-        "meta_journal_mode 'WAL'",
-        "meta_busy_timeout 10000",
+        "data_path " + quote_text(f"{lake.storage.data}/"),
         "data_inlining_row_limit 0",
         "override_data_path true",  # a lake that was moved or restored is read where it now lies
+        *lake.catalog.list_options(),
     ]
     if read_only:
         options.append("read_only")
-    return f"attach {quote_text(f'ducklake:sqlite:{lake.catalog}')} as lake ({', '.join(options)})"
+    source = lake.catalog.build_source(read_only=read_only)
+    return f"attach {quote_text(f'ducklake:{source}')} as {name} ({', '.join(options)})"
 
 
 def quote_text(text: str) -> str:
@@ -237,19 +282,9 @@ def quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def find_extension(name: str) -> Path:
-    """Path of an extension inside its wheel; nothing is ever downloaded, and DuckDB verifies the signature.
-
-    Raises `Unavailable` if the wheel is not installed, or of another version than DuckDB.
-    """
-    spec = find_spec(f"duckdb_extension_{name}")
-    if spec is None or spec.origin is None:
-        raise Unavailable(f"the package duckdb-extension-{name.replace('_', '-')} is not installed")
-    version = f"v{duckdb.__version__}"
-    file = Path(spec.origin).parent / "extensions" / version / f"{name}.duckdb_extension"
-    if not file.exists():
-        raise Unavailable(f"duckdb is {duckdb.__version__}, but {name} is built for another version: {file.parent}")
-    return file
+def list_extensions(lake: Lake) -> tuple[str, ...]:
+    """The extensions of DuckDB that a lake needs."""
+    return (lake.catalog.extension, *lake.storage.extensions, DUCKLAKE)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -258,42 +293,3 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
     except duckdb.TransactionException:
         # A failed commit has already ended the transaction; the error that matters is the one being raised.
         return
-
-
-@contextmanager
-def hold_lock(path: Path, purpose: str, wait_seconds: float) -> Iterator[bool]:
-    """Hold a lock that the operating system frees when its holder dies; who holds it stands beside it.
-
-    Gives whether the holder before failed or died: its name still stands there.
-
-    Raises `Unavailable`, naming the holder, if it is not free within the time.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    holder = path.with_suffix(".holder.json")
-    lock = FileLock(path, timeout=wait_seconds)
-    try:
-        lock.acquire()
-    except Timeout:
-        waited = timedelta(seconds=round(wait_seconds))
-        raise Unavailable(
-            f"the lake is being written by {describe_holder(holder)}; waited {waited}. Try again when it has finished."
-        ) from None
-    has_predecessor_failed = holder.exists()
-    try:
-        holder.write_text(json.dumps({"purpose": purpose, "process_id": os.getpid(), "host": socket.gethostname()}))
-        yield has_predecessor_failed
-        holder.unlink(missing_ok=True)
-    except LaterRelease:  # it was sent away before it did anything
-        if not has_predecessor_failed:
-            holder.unlink(missing_ok=True)
-        raise
-    finally:
-        lock.release()
-
-
-def describe_holder(holder: Path) -> str:
-    """Say who holds a lock, or held it and died, by the file beside it."""
-    try:
-        return "{purpose}, process {process_id} on {host}".format(**json.loads(holder.read_text()))
-    except (OSError, ValueError, KeyError):
-        return "a process that left no name"

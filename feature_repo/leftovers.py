@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from feature_repo.lake import Lake, describe_holder
+from feature_repo.catalogs import WRITER
+from feature_repo.file_lock import try_lock
+from feature_repo.lake import Lake
 
 
 @contextmanager
@@ -34,32 +36,17 @@ def open_staging(lake: Lake, run_id: str) -> Iterator[Path]:
 
 def _delete_dead(staging: Path, owners: Path) -> None:
     for owner in owners.glob("*.lock"):
-        with _try_lock(owner) as is_free:
+        with try_lock(owner) as is_free:
             if is_free:
                 shutil.rmtree(staging / owner.stem, ignore_errors=True)
                 owner.unlink(missing_ok=True)
-
-
-@contextmanager
-def _try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock if nobody else does, and give whether it was free."""
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:  # its owner is at work
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def find_abandoned(lake: Lake) -> tuple[str, ...]:
     """The runs that staged files, locked them, and died; nothing is changed. The next run removes what they left."""
     found = []
     for owner in sorted((lake.home / "staging.locks").glob("*.lock")):
-        with _try_lock(owner) as is_free:
+        with try_lock(owner) as is_free:
             if is_free:
                 found.append(owner.stem)
     return tuple(found)
@@ -76,11 +63,7 @@ def find_dead_writer(lake: Lake) -> str | None:
     Its lock is free, but its name still stands beside it. Whoever opens the lake for writing next deletes what it wrote
     and never committed.
     """
-    holder = lake.lock.with_suffix(".holder.json")
-    if not holder.exists() or not lake.lock.exists():
-        return None
-    with _try_lock(lake.lock) as is_free:
-        return describe_holder(holder) if is_free and holder.exists() else None
+    return lake.catalog.find_dead_holder(WRITER)
 
 
 def delete_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str] = ()) -> int:
@@ -93,23 +76,43 @@ def delete_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str]
     live_runs
         What these have staged stays, however old.
     """
-    left = find_leftovers(lake, before=before, live_runs=live_runs)
-    for entry in left:
+    here, shared = _find_here(lake, before, live_runs), _find_shared(lake, before, live_runs)
+    for entry in here:
         if entry.is_dir():
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    return len(left)
+    for folder in shared:
+        lake.storage.delete(folder)
+    return len(here) + len(shared)
 
 
-def find_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str] = ()) -> list[Path]:
-    """The folders and files that `delete_leftovers` would delete."""
+def find_leftovers(lake: Lake, *, before: datetime, live_runs: Collection[str] = ()) -> list[str]:
+    """The folders and files that `delete_leftovers` would delete; those of this host by their path below the home."""
+    here = (str(path.relative_to(lake.home)) for path in _find_here(lake, before, live_runs))
+    return [*here, *_find_shared(lake, before, live_runs)]
+
+
+def _find_here(lake: Lake, before: datetime, live_runs: Collection[str]) -> list[Path]:
     return [
         entry
         for folder in (lake.staging, lake.spill)
         if folder.exists()
         for entry in folder.iterdir()
         if entry.name not in live_runs and _read_newest(entry) < before.timestamp()
+    ]
+
+
+def _find_shared(lake: Lake, before: datetime, live_runs: Collection[str]) -> list[str]:
+    """What runs of any host staged where all hosts see it; none if that is the folder of this host."""
+    storage = lake.storage
+    if storage.staging == str(lake.staging):
+        return []
+    folders = (f"{storage.staging}/{name}" for name in storage.list_folders(storage.staging) if name not in live_runs)
+    return [
+        folder
+        for folder in folders
+        if max((file.written_at for file in storage.list_files(folder)), default=before) < before
     ]
 
 

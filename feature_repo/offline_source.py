@@ -193,7 +193,8 @@ def read_value_type(sql_type: str) -> ValueType:
 
 def read_home(config: "RepoConfig") -> Lake:
     """The lake that a Feast configuration points to."""
-    return Lake(Path(config.offline_store.home), memory_limit=config.offline_store.memory_limit)
+    known: Lake | None = config.offline_store.lake
+    return known or Lake(Path(config.offline_store.home), memory_limit=config.offline_store.memory_limit)
 
 
 def read_columns(lake: Lake, query: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.utils import compute_non_entity_date_range
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from feature_repo.errors import BadData
 from feature_repo.event_spine import build_event_spine
@@ -54,6 +54,8 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
         What is promised of spines, see `Window`; the query of a retrieval rests on it, reading one in chunks does not.
     memory_limit
         DuckDB's memory limit per connection, such as "4GB"; DuckDB's default if None.
+    lake
+        The lake itself, where a home alone does not say how to open it: with a catalog or files elsewhere.
     """
 
     type: Literal["feature_repo.offline_store.DuckLakeOfflineStore"] = "feature_repo.offline_store.DuckLakeOfflineStore"
@@ -62,6 +64,7 @@ class DuckLakeOfflineStoreConfig(FeastConfigBaseModel):
     snapshot: int | None = None
     window: Window | None = None
     memory_limit: str | None = None
+    lake: Lake | None = Field(None, repr=False)
 
     @field_validator("home")
     @classmethod

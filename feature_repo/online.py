@@ -94,6 +94,8 @@ def read_online_state(connection: "duckdb.DuckDBPyConnection") -> OnlineState | 
     """What the online store holds, from the ledger; None if it was never filled."""
     row = connection.execute(
         "select data_version, until_at from ops.runs where kind = 'online' and outcome = 'done' "
+        # A lake that was migrated has another store, which holds nothing yet.
+        "and ended_at >= coalesce((select max(ended_at) from ops.runs where kind = 'migrate'), ended_at) "
         "order by until_at desc, data_version desc limit 1"
     ).fetchone()
     return OnlineState(*row) if row else None

@@ -4,10 +4,8 @@ What the files hold, and whether they may still be published, is for the caller 
 under the writer lock.
 """
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_repo.lake import Lake, add_files, run_transaction
@@ -28,12 +26,12 @@ class Publication:
     partition
         Folder between table and run, in hive style, such as "scored_on=2026-11-20".
     files
-        Staged Parquet files per table, on the filesystem of the lake's data.
+        Staged Parquet files per table: addresses in the lake's storage, or paths of this host.
     """
 
     run: Run
     partition: str
-    files: Mapping[str, Sequence[Path]]
+    files: Mapping[str, Sequence[str]]
 
 
 def publish_run(
@@ -44,11 +42,10 @@ def publish_run(
 ) -> None:
     """Move the staged files beside their tables and register them, the ledger row and `within` as one.
 
-    Files that a killed run moved but never registered are removed first. Everything is as before if
-    the transaction fails, except that the staged files are gone.
+    Every table is as before if the transaction fails, and the staged files are gone: whoever opens the lake for writing
+    next removes those that were moved and never registered. Not so the one that fails: it may have lost the catalog in
+    the middle of a commit, and does not know whether they are.
     """
-    for table in publication.files:
-        _remove_orphans(connection, lake, table)
     placed = {table: _place(lake, table, publication) for table in publication.files}
 
     def publish(connection: "duckdb.DuckDBPyConnection") -> None:
@@ -58,27 +55,10 @@ def publish_run(
         append_run(connection, publication.run)
         within(connection)
 
-    try:
-        run_transaction(connection, publish)
-    except BaseException:
-        for file in (file for files in placed.values() for file in files):
-            file.unlink(missing_ok=True)
-        raise
+    run_transaction(connection, publish)
 
 
-def _place(lake: Lake, table: str, publication: Publication) -> list[Path]:
-    folder = _folder(lake, table) / publication.partition / publication.run.run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return [file.rename(folder / file.name) for file in publication.files[table]]
-
-
-def _remove_orphans(connection: "duckdb.DuckDBPyConnection", lake: Lake, table: str) -> None:
-    folders = {folder.name: folder for folder in _folder(lake, table).glob("*=*/*") if folder.is_dir()}
-    known = connection.execute("select run_id from ops.runs where list_contains(?, run_id)", [list(folders)]).fetchall()
-    for run_id in folders.keys() - {run_id for (run_id,) in known}:
-        shutil.rmtree(folders[run_id])
-
-
-def _folder(lake: Lake, table: str) -> Path:
+def _place(lake: Lake, table: str, publication: Publication) -> list[str]:
     schema, name = table.split(".")
-    return lake.data / schema / name
+    folder = f"{lake.storage.data}/{schema}/{name}/{publication.partition}/{publication.run.run_id}"
+    return [lake.storage.move(file, f"{folder}/{file.rpartition('/')[2]}") for file in publication.files[table]]

@@ -15,7 +15,9 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from feature_repo.errors import BadData, Unavailable
+from feature_repo.databases import build_url
+from feature_repo.errors import BadData
+from feature_repo.feature_registry import locate_registry, read_registry
 from feature_repo.history import Window
 from feature_repo.lake import Lake
 
@@ -95,21 +97,8 @@ def open_store(lake: Lake, *, data_version: int | None = None, window: Window | 
     """
     config = _read_config(lake, data_version)
     config["offline_store"]["window"] = asdict(window) if window else None
-    locate_registry(lake)
+    read_registry(lake)
     return _build_store(config)
-
-
-def locate_registry(lake: Lake) -> Path:
-    """The file of Feast's registry; raises `Unavailable` if the definitions were never applied to this lake."""
-    registry = Path(_read_config(lake, None)["registry"])
-    if not registry.exists():
-        raise Unavailable(f"no feature registry at {registry}; run `scorelake apply`")
-    return registry
-
-
-def is_applied(lake: Lake) -> bool:
-    """Whether definitions were ever applied to this lake."""
-    return Path(_read_config(lake, None)["registry"]).exists()
 
 
 def apply_definitions(lake: Lake) -> tuple[str, ...]:
@@ -121,7 +110,7 @@ def apply_definitions(lake: Lake) -> tuple[str, ...]:
     from feast.repo_operations import apply_total_with_repo_instance  # noqa: PLC0415 - Feast takes seconds
 
     config = _read_config(lake, None)
-    Path(config["registry"]).parent.mkdir(parents=True, exist_ok=True)
+    locate_registry(lake).parent.mkdir(parents=True, exist_ok=True)
     with translate_errors(), redirect_stdout(StringIO()):
         store = _build_store(config)
         contents = _read_contents(config)
@@ -225,7 +214,9 @@ def _read_config(lake: Lake, data_version: int | None) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load(
         Template(_CONFIG.read_text(encoding="utf-8")).substitute(SCORELAKE_HOME=quoted)
     )
-    config["offline_store"] |= {"data_version": data_version, "memory_limit": lake.memory_limit}
+    config["offline_store"] |= {"data_version": data_version, "memory_limit": lake.memory_limit, "lake": lake}
+    if lake.registry_address:
+        config["registry"] = {"registry_type": "sql", "path": build_url(lake.registry_address, "psycopg")}
     if lake.redis:
         # Its check of timestamps would keep out a row that was corrected; the lake's one writer makes it needless.
         config["online_store"] = {"type": "redis", "connection_string": lake.redis, "skip_dedup": True}

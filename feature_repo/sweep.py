@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.errors import Unavailable
 from feature_repo.lake import Lake, quote_name, read_lake
+from feature_repo.storages import Storage
 from feature_repo.traces import Traces
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class SweepReceipt:
     Parameters
     ----------
     changed
-        Files, below the home, that are without traces now.
+        Files, below the home or with their address, that are without traces now.
     left
         Files that may hold one and cannot be changed, or cannot be looked into.
     rows
@@ -62,6 +64,14 @@ class SweepReceipt:
     changed: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     rows: int = 0
+
+    def add(self, name: str, count: int | None) -> None:
+        """Add what came of a file: rows or mentions, or None if it cannot be changed."""
+        if count is None:
+            self.left.append(name)
+        elif count:
+            self.changed.append(name)
+            self.rows += count
 
 
 def sweep_files(lake: Lake, traces: Traces, *, is_dry: bool = False) -> SweepReceipt:
@@ -84,18 +94,26 @@ def sweep_files(lake: Lake, traces: Traces, *, is_dry: bool = False) -> SweepRec
     with read_lake(lake) as connection:
         sweep = _Sweep(connection, traces, is_dry, lake.lock_wait_seconds)
         for path in sorted(_list_files(lake)):
-            count = _sweep_file(path, sweep)
-            name = str(path.relative_to(lake.home))
-            if count is None:
-                receipt.left.append(name)
-            elif count:
-                receipt.changed.append(name)
-                receipt.rows += count
+            receipt.add(str(path.relative_to(lake.home)), _sweep_file(path, sweep))
+        if lake.bucket is not None:
+            for file in lake.storage.list_files(lake.storage.artifacts):
+                receipt.add(file.address, _sweep_shared(lake.storage, file.address, sweep))
     return receipt
 
 
+def _sweep_shared(storage: Storage, file: str, sweep: _Sweep) -> int | None:
+    """The same for a file of a model that lies elsewhere."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / file.rpartition("/")[2]
+        copy.write_bytes(storage.read(file))
+        count = _sweep_file(copy, sweep)
+        if count and not sweep.is_dry:
+            storage.write(file, copy.read_bytes())
+    return count
+
+
 def _list_files(lake: Lake) -> Iterator[Path]:
-    own = (lake.catalog.parent, lake.home / _PUBLISHED)
+    own = (lake.folder, lake.home / _PUBLISHED)
     for path in lake.home.rglob("*"):
         is_own = any(path.is_relative_to(folder) for folder in own) or path.name.endswith(_BESIDE_SQLITE)
         if not is_own and path.is_file() and not path.is_symlink():

@@ -5,16 +5,13 @@ by their owners; which files are small, by `compaction`; what runs left beside t
 """
 
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.errors import Unavailable
 from feature_repo.lake import Lake, quote_name, quote_text, run_transaction, write_lake
 
 if TYPE_CHECKING:
@@ -74,24 +71,20 @@ def list_files(connection: "duckdb.DuckDBPyConnection", table: str) -> list[Data
     return [DataFile(*row) for row in connection.execute(_FILES, [name, schema]).fetchall()]
 
 
-def find_broken_files(connection: "duckdb.DuckDBPyConnection", table: str) -> list[str]:
-    """The files of a table, its lists of deleted rows included, that are gone from the disk or of another size."""
+def find_broken_files(lake: Lake, connection: "duckdb.DuckDBPyConnection", table: str) -> list[str]:
+    """The files of a table, its lists of deleted rows included, that are gone or of another size."""
     schema, name = table.split(".")
     rows = connection.execute(_FILES_AND_DELETES, [name, schema]).fetchall()
-    files = [(path, size) for row in rows for path, size in (row[:2], row[2:]) if path]
-    return [path for path, size in files if not Path(path).exists() or Path(path).stat().st_size != size]
+    named = {path: size for row in rows for path, size in (row[:2], row[2:]) if path}
+    folder = f"{lake.storage.data}/{schema}/{name}"
+    # Listed, where that is one question for many files; asked one by one if they are elsewhere.
+    found = {file.address: file.size_bytes for file in lake.storage.list_files(folder)}
+    return [path for path, size in named.items() if (found.get(path) or lake.storage.measure(path)) != size]
 
 
 def measure_disk(lake: Lake) -> int:
-    """Bytes of the lake's folder, with what older snapshots need; files that go meanwhile do not count."""
-    return sum(_read_size(path) for path in lake.catalog.parent.rglob("*"))
-
-
-def _read_size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
-        return 0
+    """Bytes of the lake's files and catalog, with what older snapshots need; files that go meanwhile do not count."""
+    return lake.catalog.measure() + sum(file.size_bytes for file in lake.storage.list_files(lake.storage.data))
 
 
 def purge_deleted(lake: Lake, columns: Mapping[str, Sequence[str]], *, before: datetime | None) -> PurgeReceipt:
@@ -121,7 +114,7 @@ def purge_deleted(lake: Lake, columns: Mapping[str, Sequence[str]], *, before: d
         snapshots = _call(connection, "ducklake_expire_snapshots('lake', older_than => ?)", [until])
         files = _call(connection, "ducklake_cleanup_old_files('lake', cleanup_all => true)")
         orphans = _call(connection, "ducklake_delete_orphaned_files('lake', older_than => ?)", [until])
-        _rewrite_catalog(lake)
+        lake.catalog.rewrite(lake.lock_wait_seconds)
     receipt = PurgeReceipt(moved, snapshots, files + orphans, orphans, before, perf_counter() - since)
     _log.info(
         "purged rows_moved=%d snapshots=%d files=%d seconds=%.2f",
@@ -173,22 +166,3 @@ def _forget_bounds(connection: "duckdb.DuckDBPyConnection", columns: Mapping[str
 
 def _call(connection: "duckdb.DuckDBPyConnection", function: str, values: Sequence[object] = ()) -> int:
     return run_transaction(connection, lambda open_: len(open_.execute(f"call {function}", list(values)).fetchall()))
-
-
-def _rewrite_catalog(lake: Lake) -> None:
-    """Rewrite the catalog without what was deleted from it, which SQLite would keep in free pages.
-
-    DuckDB holds the file open within transactions only. None is open here: closing the file a second time, in the
-    same process, would drop the locks of the first.
-    """
-    try:
-        with closing(sqlite3.connect(lake.catalog, timeout=lake.lock_wait_seconds, isolation_level=None)) as connection:
-            connection.execute("vacuum")
-            is_busy, *_ = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
-    except sqlite3.OperationalError as error:
-        raise Unavailable(f"the catalog could not be rewritten ({error}); the next purge does it") from error
-    if is_busy:
-        raise Unavailable(
-            f"the catalog was being read for more than {lake.lock_wait_seconds} s, so that deleted values stay in its "
-            "pages; the next purge takes them"
-        )

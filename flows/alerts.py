@@ -24,7 +24,7 @@ from feature_repo.alerts import (
     read_open_alerts,
 )
 from feature_repo.errors import ScorelakeError
-from feature_repo.lake import hold_lock, read_lake, run_transaction, write_lake
+from feature_repo.lake import read_lake, run_transaction, write_lake
 from flows.entry import Entry
 from flows.failures import Failure
 from flows.notices import NoticeFailed, has_channel, send_notice
@@ -77,7 +77,7 @@ def send_due(entry: Entry, *, seen: str | None = None) -> None:
         if not _list_due(connection, entry, seen):
             return
     # Of two runs that end together one sends.
-    with hold_lock(entry.lake.catalog.with_name("notices.lock"), "send notices", _PATIENCE_SECONDS):
+    with entry.lake.catalog.hold("notices", "send notices", _PATIENCE_SECONDS):
         with read_lake(entry.lake) as connection:
             due = _list_due(connection, entry, seen)
         for alert in due:
@@ -102,7 +102,7 @@ def _send_unkept(entry: Entry, alert: Alert) -> None:
     """Send, once a day, what the lake cannot keep: that it cannot be written is what people must know."""
     if not has_channel(entry.settings):
         return
-    note = entry.lake.catalog.with_name(f"unkept-{sha256(alert.key.encode()).hexdigest()[:16]}")
+    note = entry.lake.folder / f"unkept-{sha256(alert.key.encode()).hexdigest()[:16]}"
     if note.exists() and entry.now - datetime.fromisoformat(note.read_text()) < REMINDER:
         return
     try:

@@ -15,7 +15,7 @@ from feature_repo.backups.manifest import Manifest
 from feature_repo.backups.restore import RestoreReceipt, RestoreRequest, restore_backup, verify_backup
 from feature_repo.backups.store import Store, find_manifest, list_names
 from feature_repo.backups.take import BackupReceipt, BackupRequest, take_backup
-from feature_repo.errors import Unavailable
+from feature_repo.errors import Refused, Unavailable
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from flows.entry import Entry
@@ -77,10 +77,12 @@ def backup(
 def restore(folder: Path, *, name: str | None = None, is_replacing: bool = False) -> RestoreReceipt:
     """Restore a backup into SCORELAKE_HOME; see `restore_backup`.
 
-    Raises `Unavailable` also while `scorelake up` runs there.
+    Raises `Unavailable` also while `scorelake up` runs there, and `Refused` if the lake lies outside of the home.
     """
     settings = read_settings()
     home = settings.home
+    if settings.lake.is_shared:
+        raise Refused("the lake of the settings lies outside of the home; restore it by the means of its servers")
     state = read_state(home)
     if state is not None and state.is_alive:
         raise Unavailable(f"`scorelake up` runs on {home}; stop it before another home is put in its place")

@@ -1,6 +1,7 @@
 """Commands about operating it: deployments, everything in one terminal, and what is wrong."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from flows.terminal import Json
 
 def add_operation_commands(app: typer.Typer) -> None:
     """Give an app the commands of this module."""
-    for command in (up, deploy, doctor):
+    for command in (up, deploy, doctor, settings, migrate):
         app.command()(command)
 
 
@@ -32,7 +33,7 @@ def up(as_json: Json = False) -> None:
     settings = read_settings()
     os.environ["SCORELAKE_HOME"] = str(settings.home)
     with terminal.session(as_json=as_json) as show:
-        run(settings.lake, _say, lambda receipt: show(receipt, build_report))
+        run(settings.lake, settings.prefect_address, _say, lambda receipt: show(receipt, build_report))
 
 
 def deploy(
@@ -54,8 +55,9 @@ def deploy(
     from flows.server import find_api, set_environment
     from flows.settings import read_settings
 
-    home = read_settings().home
-    set_environment(home)
+    settings = read_settings()
+    home = settings.home
+    set_environment(home, settings.prefect_address)
     api = find_api(home)
     if not api:
         raise Unavailable(f"no Prefect server: run `scorelake up` on {home}, or set PREFECT_API_URL to one")
@@ -95,3 +97,31 @@ def doctor(
 def _say(line: str) -> None:
     """Print a line at once and whole: addresses and paths are copied from it."""
     typer.echo(line, err=True)
+
+
+def settings(as_json: Json = False) -> None:
+    """Show every setting with its value and where that comes from; secrets are masked.
+
+    Example: `SCORELAKE_ENVIRONMENT=staging scorelake settings`
+    """
+    from flows.setting_report import build_report, read_shown
+
+    with terminal.session(as_json=as_json) as show:
+        show(read_shown(), build_report)
+
+
+def migrate(
+    home: Annotated[Path, typer.Argument(help="Home of the lake that moves.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a lake, with its models, into the empty one of the settings, and compare every table by digest.
+
+    The lake that is left behind stays as it is. Snapshots, saved datasets and reports stay with it.
+
+    Example: `SCORELAKE_PROFILE=team scorelake migrate ~/.scorelake`
+    """
+    with terminal.session(as_json=as_json) as show:
+        from flows.migrate import build_report
+        from flows.migrate import migrate as run
+
+        show(run(home), build_report)

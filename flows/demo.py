@@ -64,6 +64,8 @@ def run_demo(settings: Settings, files: SampleFiles, say: Say) -> DemoReceipt:
 
 def _begin_anew(settings: Settings) -> None:
     lake = settings.lake
+    if lake.is_shared and lake.catalog.exists():
+        raise Refused(f"there is a lake at {lake.catalog.describe()}; the demo begins anew, and leaves a team's alone")
     if lake.catalog.exists():
         with read_lake(lake) as connection:
             rows = connection.execute(

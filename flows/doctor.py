@@ -48,7 +48,7 @@ def doctor(*, is_repairing: bool = False, now: datetime | None = None) -> Doctor
     """
     settings = read_settings()
     os.environ["SCORELAKE_HOME"] = str(settings.home)
-    set_environment(settings.home)
+    set_environment(settings.home, settings.prefect_address)
     scene = Scene(settings, now or datetime.now(UTC), find_api(settings.home))
     findings = (
         *examine((*LAKE_CHECKS, *MODEL_CHECKS), scene, is_repairing=is_repairing),

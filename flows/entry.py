@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from feature_repo.lake import Lake, read_lake
-from feature_repo.release import check_writable
+from feature_repo.lake import Lake
 from flows.settings import Settings, read_settings
 
 
@@ -27,17 +26,10 @@ class Entry:
 
 
 def begin(kind: str, model: str | None = None, now: datetime | None = None) -> Entry:
-    """Begin a run: read the settings and, if the caller gave no instant, the clock.
-
-    Raises `LaterRelease` if a later release has migrated the lake: a run could not write what it has worked for.
-    """
+    """Begin a run: read the settings and, if the caller gave no instant, the clock."""
     at = now or datetime.now(UTC)
     name = f"{kind}-{model}" if model else kind
-    settings = read_settings()
-    if settings.lake.catalog.exists():
-        with read_lake(settings.lake) as connection:
-            check_writable(connection)
-    return Entry(kind, model, settings, at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+    return Entry(kind, model, read_settings(), at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
 
 
 def name_run(template: str) -> Callable[[], str]:

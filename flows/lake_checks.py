@@ -1,17 +1,15 @@
 """What `doctor` looks at in a lake and its surroundings; none of it needs a server."""
 
 import shutil
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
 import duckdb
 
 from feature_repo.errors import BadData, Refused, Unavailable
-from feature_repo.lake import EXTENSIONS, find_extension, quote_text, read_lake, run_transaction, write_lake
+from feature_repo.extensions import find_extension
+from feature_repo.lake import list_extensions, quote_text, read_lake, run_transaction, write_lake
 from feature_repo.leftovers import (
     delete_abandoned,
     delete_leftovers,
@@ -35,8 +33,9 @@ _SHOWN: Final = 5
 _MIB: Final = 1 << 20
 
 
-def _look_at_extensions(_: Scene) -> Sight:
-    names = [*EXTENSIONS, *(name for name in _OPTIONAL if find_spec(f"duckdb_extension_{name}"))]
+def _look_at_extensions(scene: Scene) -> Sight:
+    needed = list_extensions(scene.lake)
+    names = [*needed, *(name for name in _OPTIONAL if name not in needed and find_spec(f"duckdb_extension_{name}"))]
     faults = [fault for name in names if (fault := _try_extension(name))]
     if faults:
         return wrong("; ".join(faults), f"Install the wheels of duckdb {duckdb.__version__} again: `make setup`")
@@ -58,27 +57,21 @@ def _look_at_lake(scene: Scene) -> Sight:
     lake = scene.lake
     if not lake.catalog.exists():
         return wrong(f"no lake at {lake.home}", "Set SCORELAKE_HOME to where it is, or make one with `scorelake apply`")
-    advice = f"Stop what runs, and put {lake.catalog.parent} back from a backup"
+    catalog = lake.catalog.describe()
+    advice = f"Stop what runs, and put {catalog} and the files of the lake back from a backup"
     try:
-        if fault := _check_catalog(lake.catalog):
-            return wrong(f"the catalog {lake.catalog} is damaged: {fault}", advice)
+        if fault := lake.catalog.find_fault():
+            return wrong(f"the catalog {catalog} is damaged: {fault}", advice)
         with read_lake(lake) as connection:
             tables = _list_names(connection)
-            gone = [path for table in tables for path in find_broken_files(connection, table)]
+            gone = [path for table in tables for path in find_broken_files(lake, connection, table)]
     except LaterRelease as error:
         return wrong(tell(error), "Install that release, or a later one")
-    except (sqlite3.Error, duckdb.Error) as error:
+    except duckdb.Error as error:
         return wrong(f"the lake cannot be opened: {tell(error)}", advice)
     if gone:
         return wrong(f"{len(gone)} data files are gone or damaged: {_name_some(gone)}", advice)
     return well(f"{len(tables)} tables, every file in its place")
-
-
-def _check_catalog(catalog: Path) -> str | None:
-    """What SQLite finds wrong in the catalog; None if nothing."""
-    with closing(sqlite3.connect(f"{catalog.as_uri()}?mode=ro", uri=True)) as connection:
-        said = str(connection.execute("pragma quick_check(1)").fetchone()[0])
-    return None if said == "ok" else " ".join(said.split())
 
 
 def _list_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -173,8 +166,7 @@ def _look_at_leftovers(scene: Scene) -> Sight:
 
 def _find_leftovers(scene: Scene) -> list[str]:
     old = find_leftovers(scene.lake, before=_find_horizon(scene), live_runs=_list_live(scene))
-    names = [str(path.relative_to(scene.lake.home)) for path in old]
-    return sorted({*names, *(f"staging/{name}" for name in find_abandoned(scene.lake))})
+    return sorted({*old, *(f"staging/{name}" for name in find_abandoned(scene.lake))})
 
 
 def _delete_leftovers(scene: Scene) -> str:

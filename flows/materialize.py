@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
+from feature_repo.feature_registry import is_applied
 from feature_repo.features.materialize import MaterializeReceipt, materialize_features
 from feature_repo.lake import Lake, write_lake
 from feature_repo.online import fill_online
-from feature_repo.retrieval import apply_definitions, is_applied
+from feature_repo.retrieval import apply_definitions
 from flows.progress import report_progress
 from flows.report import Report
 from flows.stage import begin_run, prepare_lake, run_step, stage, tell

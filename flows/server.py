@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from feature_repo.databases import build_url
 from feature_repo.errors import Unavailable
 from flows.processes import is_listening
 from flows.up_state import SERVER, read_state
@@ -43,11 +44,19 @@ class LocalServer:
             time.sleep(0.1)
 
 
-def set_environment(home: Path) -> None:
+def set_environment(home: Path, database: str | None = None) -> None:
     """Point Prefect at the state under `home`; must come before Prefect is imported.
 
     What the operator has set stays. Nothing is reported to the network.
+
+    Parameters
+    ----------
+    database
+        Address of a PostgreSQL database for what a server started from here keeps; a file under `home` if None.
     """
+    if database is not None:
+        # In the environment, and not among arguments, which every user of the machine may see.
+        os.environ.setdefault("PREFECT_SERVER_DATABASE_CONNECTION_URL", build_url(database, "asyncpg"))
     defaults = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -61,9 +70,9 @@ def set_environment(home: Path) -> None:
 
 
 @contextmanager
-def serve_api(home: Path) -> Iterator[LocalServer | None]:
+def serve_api(home: Path, database: str | None = None) -> Iterator[LocalServer | None]:
     """Start a server for one command, or nothing if PREFECT_API_URL names one or `scorelake up` has one running."""
-    set_environment(home)
+    set_environment(home, database)
     if os.environ.get("PREFECT_API_URL"):
         yield None
         return

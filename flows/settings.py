@@ -1,7 +1,6 @@
 """Settings: the one reader of the environment. Everything else is told what it needs.
 
-Values come from variables that begin with SCORELAKE_, and from `scorelake.env` in the lake's home; the
-environment wins.
+Where values come from, and which wins, is in `setting_sources`.
 """
 
 import os
@@ -9,26 +8,32 @@ import secrets
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from feature_repo.errors import BadData
+from feature_repo.databases import parse_address
+from feature_repo.errors import BadData, ScorelakeError
 from feature_repo.lake import Lake
+from feature_repo.storages.s3 import Bucket
+from flows.setting_sources import PREFIX, find_home, read_given
 from scoring.alarm import AlarmRule
 from scoring.healing import HealingPolicy
 
-_PREFIX: Final = "SCORELAKE_"
-_TESTS: Final = "SCORELAKE_TEST_"  # read by the tests, not by the program
+# What profile team cannot do without.
+_TEAM: Final = ("author_key", "catalog", "data", "feature_registry", "mlflow", "prefect", "redis")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that may be set, with its default; times in seconds, memory as DuckDB writes it."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Path = Field(Path(".scorelake"), description="Folder of the lake and of all state.")
+    profile: Literal["local", "team"] = Field("local", description="What has to be set: nothing, or all of a team's.")
+    environment: Literal["dev", "staging", "prod"] | None = Field(
+        None, description="Which scorelake.<environment>.env in the home is laid over scorelake.env."
+    )
     author_key: SecretStr | None = Field(None, description="Key of the hash of authors; made once if not set.")
     bad_row_share_limit: float = Field(0.2, ge=0, le=1, description="Share of bad rows above which a batch is refused.")
     lock_wait_seconds: float = Field(60, ge=0, description="How long a writer waits for the one before.")
@@ -68,8 +73,26 @@ class Settings(BaseSettings):
     redis: SecretStr | None = Field(
         None, description="Redis for online features, as Feast writes it: host:6379,password=...; a file if not set."
     )
+    catalog: SecretStr | None = Field(
+        None, description="PostgreSQL of the catalog: postgres://user:password@host:port/database; a file if not set."
+    )
+    data: str | None = Field(None, description="Place of the lake's files: s3://bucket/prefix; the home if not set.")
+    s3_endpoint: str | None = Field(None, description="Server that speaks S3: http://host:port; Amazon's if not set.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key_id: SecretStr | None = Field(None, description="Key to the bucket; the machine's role if not set.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="The key's secret.")
+    s3_session_token: SecretStr | None = Field(None, description="Token of a key that is for a time.")
+    feature_registry: SecretStr | None = Field(
+        None, description="PostgreSQL of Feast's registry, a database of its own; a file if not set."
+    )
+    mlflow: SecretStr | None = Field(
+        None, description="PostgreSQL of MLflow's runs and versions, a database of its own; a file if not set."
+    )
+    prefect: SecretStr | None = Field(
+        None, description="PostgreSQL of the Prefect server that commands start, its own database; a file if not set."
+    )
     retention_days: int = Field(30, ge=1, description="Days after its last observation at which a text expires.")
-    retained_sources: Annotated[tuple[str, ...], NoDecode] = Field(
+    retained_sources: tuple[str, ...] = Field(
         ("youtube",), description="Sources whose texts expire, separated by commas; none if empty."
     )
     snapshot_days: int = Field(7, ge=1, description="Days for which the lake can be read as it was.")
@@ -84,6 +107,26 @@ class Settings(BaseSettings):
     @classmethod
     def _make_absolute(cls, home: Path) -> Path:
         return home.expanduser().absolute()
+
+    @field_validator("catalog", "feature_registry", "mlflow", "prefect")
+    @classmethod
+    def _check_address(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is not None:
+            try:
+                parse_address(address.get_secret_value())
+            except ScorelakeError as error:
+                raise ValueError(str(error)) from None
+        return address
+
+    @field_validator("data")
+    @classmethod
+    def _check_place(cls, address: str | None) -> str | None:
+        if address is not None:
+            try:
+                Bucket(address)
+            except BadData as error:
+                raise ValueError(str(error)) from None
+        return address
 
     @cached_property
     def alarm_rule(self) -> AlarmRule:
@@ -102,7 +145,29 @@ class Settings(BaseSettings):
             self.home,
             memory_limit=self.memory_limit,
             lock_wait_seconds=self.lock_wait_seconds,
-            redis=self.redis.get_secret_value() if self.redis else None,
+            redis=_reveal(self.redis),
+            catalog_address=_reveal(self.catalog),
+            registry_address=_reveal(self.feature_registry),
+            mlflow_address=_reveal(self.mlflow),
+            bucket=self._bucket,
+        )
+
+    @property
+    def prefect_address(self) -> str | None:
+        """Database of the Prefect server that commands start; a file in the home if None."""
+        return _reveal(self.prefect)
+
+    @property
+    def _bucket(self) -> Bucket | None:
+        if self.data is None:
+            return None
+        return Bucket(
+            self.data,
+            endpoint=self.s3_endpoint,
+            region=self.s3_region,
+            key_id=_reveal(self.s3_access_key_id),
+            secret_key=_reveal(self.s3_secret_access_key),
+            session_token=_reveal(self.s3_session_token),
         )
 
     def read_author_key(self) -> bytes:
@@ -116,25 +181,43 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment; raises `BadData` naming every variable that is wrong."""
-    _check_names()
-    home = Path(os.environ.get(f"{_PREFIX}HOME", ".scorelake")).expanduser().absolute()
+    """Read the settings that are in force; raises `BadData` naming every one that is wrong or lacking."""
+    return read_with_sources()[0]
+
+
+def read_with_sources() -> tuple[Settings, dict[str, str]]:
+    """Read the settings that are in force, and where each comes from; raises as `read_settings` does."""
+    given = read_given(frozenset(Settings.model_fields))
+    home = {"home": str(find_home())}
     try:
-        return Settings(_env_file=home / "scorelake.env")  # type: ignore[call-arg]  # pydantic-settings adds it
+        settings = Settings.model_validate({name: one.text for name, one in given.items()} | home)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{_PREFIX}{'.'.join(map(str, detail['loc'])).upper()}: {detail['msg']}" for detail in error.errors()
+            f"{PREFIX}{'.'.join(map(str, detail['loc'])).upper()}: {detail['msg']}" for detail in error.errors()
         )
         raise BadData(f"settings are wrong: {wrong}") from None
+    _check_profile(settings)
+    sources = {name: given[name].source if name in given else "default" for name in Settings.model_fields}
+    return settings, sources
 
 
-def _check_names() -> None:
-    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(
-        name for name in os.environ if name.startswith(_PREFIX) and name not in known and not name.startswith(_TESTS)
-    )
-    if unknown:
-        raise BadData(f"unknown settings {unknown}; known are {sorted(known)}")
+def _check_profile(settings: Settings) -> None:
+    """Check that all is set that the profile needs; raises `BadData` naming everything that is not, at once."""
+    if settings.profile != "team":
+        return
+    lacking = [name for name in _TEAM if getattr(settings, name) is None]
+    if "prefect" in lacking and os.environ.get("PREFECT_API_URL"):
+        lacking.remove("prefect")  # another host keeps the server's state
+    if lacking:
+        said = "".join(f"\n  {PREFIX}{name.upper()}: {Settings.model_fields[name].description}" for name in lacking)
+        raise BadData(
+            f"profile team lacks {len(lacking)} settings. Set them as variables, or in {settings.home}/scorelake.env:"
+            f"{said}"
+        )
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def _make_author_key(file: Path) -> str:
@@ -143,5 +226,5 @@ def _make_author_key(file: Path) -> str:
     descriptor = os.open(file, os.O_CREAT | os.O_APPEND | os.O_WRONLY, mode=0o600)
     with os.fdopen(descriptor, "a") as target:
         target.write("# Key of the author hash. Keep it: without it an author cannot be found again.\n")
-        target.write(f"{_PREFIX}AUTHOR_KEY={key}\n")
+        target.write(f"{PREFIX}AUTHOR_KEY={key}\n")
     return key

@@ -82,12 +82,20 @@ def _fail(error: Exception) -> "State[Exception]":
 def begin_run(kind: str, model: str | None = None, now: datetime | None = None) -> Iterator[Entry]:
     """Begin a run and see it to its end: a failure is written into the ledger, and told until a run ends well.
 
-    What fails before the first step, or between two, fails the run as a step does.
+    What fails before the first step, or between two, fails the run as a step does. Raises `LaterRelease` if a later
+    release has migrated the lake: the run could not write what it has worked for.
     """
     entry = begin(kind, model, now)
     with tell_failure(entry):
+        _check_release(entry.lake)
         yield entry
     resolve_failure(entry)
+
+
+def _check_release(lake: Lake) -> None:
+    if lake.catalog.exists():
+        with read_lake(lake) as connection:
+            check_writable(connection)
 
 
 @contextmanager

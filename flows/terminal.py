@@ -112,7 +112,7 @@ def flow_session(*, as_json: bool) -> Iterator[FlowSession]:
     settings = read_settings()
     os.environ["SCORELAKE_HOME"] = str(settings.home)  # absolute from here on, also for what is started
     with (
-        serve_api(settings.home) as server,
+        serve_api(settings.home, settings.prefect_address) as server,
         session(as_json=as_json) as show,
         _show_progress() as progress,
         watch_progress(_watch_with(progress)),

@@ -28,7 +28,7 @@ from flows.report import Report
 from flows.server import find_free_port, is_answering, set_environment
 from flows.services import Service, describe_exit
 from flows.up_state import SERVER, UP, UpState, locate_state, read_state, write_state
-from training.registry import locate_artifacts, locate_store
+from training.registry import name_store, prepare_artifacts
 
 Say = Callable[[str], None]
 _ROOT: Final = Path(__file__).parents[1]
@@ -57,11 +57,13 @@ class UpReceipt:
     logs: str
 
 
-def up(lake: Lake, say: Say, show: Callable[[UpReceipt], None]) -> None:
+def up(lake: Lake, database: str | None, say: Say, show: Callable[[UpReceipt], None]) -> None:
     """Start everything on a lake's home and keep it running until Ctrl-C or SIGTERM; then end all of it.
 
     Parameters
     ----------
+    database
+        Address of a PostgreSQL database for Prefect's server; a file in the home if None.
     say
         Is told what happens, in lines.
     show
@@ -81,7 +83,7 @@ def up(lake: Lake, say: Say, show: Callable[[UpReceipt], None]) -> None:
         )
     with _hold_home(lake.home), _end_on_signals():
         _end_leftovers(lake.home, say)
-        state, services = _plan(lake)
+        state, services = _plan(lake, database)
         try:
             show(_start_all(lake, state, services, say))
             _keep_running(lake.home, state.api, services, say)
@@ -144,20 +146,20 @@ def _end_leftovers(home: Path, say: Say) -> None:
     locate_state(home).unlink()
 
 
-def _plan(lake: Lake) -> tuple[UpState, dict[str, Service]]:
-    set_environment(lake.home)
+def _plan(lake: Lake, database: str | None) -> tuple[UpState, dict[str, Service]]:
+    set_environment(lake.home, database)
     prefect_port, mlflow_port, reports_port = (find_free_port(port) for port in (4200, 5000, 8600))
     token = secrets.token_hex(8)
     prefect, mlflow, reports = (f"http://127.0.0.1:{port}" for port in (prefect_port, mlflow_port, reports_port))
     state = UpState(token, prefect, mlflow, {UP: mark_process(os.getpid())}, reports)
     os.environ["PREFECT_API_URL"] = state.api
     environment = {MARK_VARIABLE: token, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO", "NO_COLOR": "1"}
+    artifacts = lake.storage.artifacts if lake.bucket else Path(lake.storage.artifacts).as_uri()
     commands = {
         SERVER: ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(prefect_port)],
         _MLFLOW: [
             *("mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow_port), "--workers", "1"),
-            *("--backend-store-uri", f"sqlite:///{locate_store(lake)}"),
-            *("--default-artifact-root", locate_artifacts(lake).as_uri(), "--no-serve-artifacts"),
+            *("--default-artifact-root", artifacts, "--no-serve-artifacts"),
         ],
         _REPORTS: [
             *("http.server", str(reports_port), "--bind", "127.0.0.1"),
@@ -167,7 +169,10 @@ def _plan(lake: Lake) -> tuple[UpState, dict[str, Service]]:
         "apply": ["flows.cli", "apply", "--json"],
     }
     extra = {
-        _MLFLOW: {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        _MLFLOW: prepare_artifacts(lake)
+        # Here, and not among the arguments, which every user of the machine may see: it may hold a password.
+        | {"MLFLOW_BACKEND_STORE_URI": name_store(lake)}
+        | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         _WORKER: {"PREFECT_WORKER_QUERY_SECONDS": "5"},
     }
     services = {
@@ -186,7 +191,6 @@ def _plan(lake: Lake) -> tuple[UpState, dict[str, Service]]:
 def _start_all(lake: Lake, state: UpState, services: dict[str, Service], say: Say) -> UpReceipt:
     home = lake.home
     write_state(home, state)  # before the first process: a kill in between must leave its token
-    locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
     apply = services.pop("apply")
     (home / "reports").mkdir(exist_ok=True)
     for service in (services[SERVER], services[_MLFLOW], services[_REPORTS], apply):

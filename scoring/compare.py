@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from training.model import Floats
-    from training.registry import ModelVersion
+    from training.version import ModelVersion
 
 BINS: Final = 20
 _FOLDER: Final = Path(__file__).parent

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from feature_repo.errors import Unavailable
+from feature_repo.lake import Lake
 from scoring.plan import ScorePlan
 from scoring.staged import PartitionReceipt
 from scoring.worker import get_ready, score_partition
@@ -48,25 +49,25 @@ class LocalEngine:
 
 
 def run_partitions(
-    plan: ScorePlan, executor: Executor | None, *, on_progress: Callable[[int], None] = lambda _: None
+    lake: Lake, plan: ScorePlan, executor: Executor | None, *, on_progress: Callable[[int], None] = lambda _: None
 ) -> tuple[PartitionReceipt, ...]:
     """Score every partition of the plan; receipts in the order of the partitions.
 
     `on_progress` is told the rows of each partition as it ends.
     """
     receipts = []
-    for receipt in _score(plan, executor):
+    for receipt in _score(lake, plan, executor):
         on_progress(receipt.rows)
         receipts.append(receipt)
     return tuple(sorted(receipts, key=lambda receipt: receipt.index))
 
 
-def _score(plan: ScorePlan, executor: Executor | None) -> Iterator[PartitionReceipt]:
+def _score(lake: Lake, plan: ScorePlan, executor: Executor | None) -> Iterator[PartitionReceipt]:
     shared = replace(plan, partitions=())
     if executor is None:
-        yield from (score_partition(shared, partition) for partition in plan.partitions)
+        yield from (score_partition(lake, shared, partition) for partition in plan.partitions)
         return
-    futures = [executor.submit(score_partition, shared, partition) for partition in plan.partitions]
+    futures = [executor.submit(score_partition, lake, shared, partition) for partition in plan.partitions]
     try:
         yield from (future.result() for future in as_completed(futures))
     finally:

@@ -1,11 +1,11 @@
 """Erasure of what was said, beside the rows themselves: what counts them or copies them is made anew."""
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.lake import hold_lock
+from feature_repo.file_lock import hold_lock
+from scoring.plan import locate_staged
 from scoring.published import locate_published, publish_file
 from scoring.staging import read_plan
 from scoring.summaries import rebuild_summaries
@@ -42,11 +42,15 @@ def drop_staged(lake: "Lake", changed: Iterable[str]) -> int:
     changed
         Files that were changed, below the lake's home.
     """
-    staged = [lake.home / name for name in changed if (lake.home / name).is_relative_to(lake.staging)]
-    runs = {path.relative_to(lake.staging).parts[0] for path in staged}
+    storage = lake.storage
+    if storage.staging == str(lake.staging):
+        staged = [lake.home / name for name in changed if (lake.home / name).is_relative_to(lake.staging)]
+        runs = {path.relative_to(lake.staging).parts[0] for path in staged}
+    else:  # where nobody has looked into the files, all go
+        runs = set(storage.list_folders(storage.staging))
     dead = [run for run in runs if read_plan(lake, run) is not None]
     for run in dead:
-        shutil.rmtree(lake.staging / run)
+        storage.delete(locate_staged(lake, run))
     return len(dead)
 
 

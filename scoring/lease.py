@@ -17,16 +17,26 @@ _LEASE: Final = timedelta(hours=6)
 _SAME_START: Final = timedelta(seconds=2)  # the kernel counts a start in ticks since boot
 
 
-def take_lease(connection: "duckdb.DuckDBPyConnection", name: str, *, run_id: str, now: datetime) -> None:
+def take_lease(
+    connection: "duckdb.DuckDBPyConnection", name: str, *, run_id: str, now: datetime, is_holder_dead: bool = False
+) -> None:
     """Take the lease `name`, within the caller's transaction under the writer lock.
 
-    Raises `Unavailable`, naming the holder, while another live run holds it.
+    Parameters
+    ----------
+    is_holder_dead
+        Whether it is known that whoever has it is dead, so that nobody need wait until it is over.
+
+    Raises
+    ------
+    Unavailable
+        While another live run holds it; names the holder.
     """
     row = connection.execute(
         "select run_id, host, process_id, process_started_at, expires_at, acquired_at from ops.leases where name = ?",
         [name],
     ).fetchone()
-    if row is not None and _is_alive(*row[1:5], now=now):
+    if row is not None and not is_holder_dead and _is_alive(*row[1:5], now=now):
         raise Unavailable(
             f"{name} is being worked on by run {row[0]}, process {row[2]} on {row[1]}, "
             f"since {row[5]:%Y-%m-%d %H:%M:%S} UTC; it will do the owed work. Try again when it has finished."

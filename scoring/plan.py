@@ -7,7 +7,6 @@ part, publishing it `publish`'s, keeping it for a run after a kill `staging`'s.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_repo.compiled import WINDOW, CompiledService, compile_service
@@ -19,7 +18,7 @@ from scoring.owed import Owed, Part, ScoreRequest, Stretch, cut_stretches
 if TYPE_CHECKING:
     import duckdb
 
-    from training.registry import ModelVersion
+    from training.version import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,9 @@ class ScorePlan:
     data_version: int
     rows: int
     batches_ahead: int
-    home: str
     started_at: datetime
     scorers: tuple[Scorer, ...]
     partitions: tuple[Partition, ...]
-
-    @property
-    def staging(self) -> Path:
-        """Where the partitions' files wait for publication."""
-        return Lake(Path(self.home)).staging / self.run_id
 
 
 _BOUNDS = (
@@ -107,11 +100,9 @@ def build_plan(
         If the feature service of a version is no longer what the version was trained on.
     """
     services = [_compile(lake, version) for version in versions]
-    staging = lake.staging / run_id
-    staging.mkdir(parents=True, exist_ok=True)
     with read_lake(lake) as connection:
         if owed.request.role != "production":
-            owed = _freeze(connection, owed, staging)
+            owed = _freeze(lake, connection, owed, locate_staged(lake, run_id))
         cuts = [cut_stretches(connection, part.spine, partition_rows=partition_rows) for part in owed.parts]
     scorers = [_build_scorer(*one) for one in zip(versions, owed.parts, services, strict=True)]
     return ScorePlan(
@@ -121,20 +112,25 @@ def build_plan(
         data_version=owed.data_version,
         rows=owed.rows,
         batches_ahead=owed.batches_ahead,
-        home=str(lake.home),
         started_at=started_at,
         scorers=tuple(scorers),
         partitions=tuple(_build_partitions(cuts)),
     )
 
 
-def _freeze(connection: "duckdb.DuckDBPyConnection", owed: Owed, staging: Path) -> Owed:
+def locate_staged(lake: Lake, run_id: str) -> str:
+    """Where the partitions' files of a run wait for publication."""
+    return f"{lake.storage.staging}/{run_id}"
+
+
+def _freeze(lake: Lake, connection: "duckdb.DuckDBPyConnection", owed: Owed, folder: str) -> Owed:
     """Write down the rows that are owed now: what a version has not scored yet is another question an hour later."""
 
     def freeze(number: int, part: Part) -> Part:
-        file = staging / f"spine-{number}.parquet"
-        copy_rows(connection, f"select * from ({part.spine}) order by event_timestamp", file)  # noqa: S608 - our own SQL
-        return replace(part, spine=f"from read_parquet({quote_text(str(file))})")
+        file = f"{folder}/spine-{number}.parquet"
+        with lake.storage.open_draft(file) as draft:
+            copy_rows(connection, f"select * from ({part.spine}) order by event_timestamp", draft)  # noqa: S608 - our own SQL
+        return replace(part, spine=f"from read_parquet({quote_text(file)})")
 
     return replace(owed, parts=tuple(freeze(number, part) for number, part in enumerate(owed.parts)))
 
@@ -152,7 +148,7 @@ def _build_partitions(cuts: Sequence[Sequence[Stretch]]) -> Iterator[Partition]:
 
 def _build_scorer(version: "ModelVersion", part: Part, service: CompiledService) -> Scorer:
     spine = f"select * from ({part.spine}) where {_BOUNDS}"  # noqa: S608 - our own SQL
-    return Scorer(version.version, str(version.path), str(version.descriptor_path), spine, service.sql)
+    return Scorer(version.version, version.pipeline_file, version.descriptor_file, spine, service.sql)
 
 
 def _compile(lake: Lake, version: "ModelVersion") -> CompiledService:

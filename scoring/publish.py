@@ -1,10 +1,8 @@
 """Publication of scores: recheck under the lock, then files, ledger row and scores in force as one."""
 
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from feature_repo.errors import Refused, Unavailable
@@ -15,6 +13,7 @@ from feature_repo.tables.monitoring import FEATURE_LOG as FEATURE_LOG_TABLE
 from feature_repo.tables.monitoring import UNSCORED as UNSCORED_TABLE
 from scoring.current import replace_current, settle_current
 from scoring.lease import holds_lease, release_lease
+from scoring.plan import locate_staged
 from scoring.staged import FEATURE_LOG, SCORES, UNSCORED
 from training.promotions import read_assignment
 
@@ -59,7 +58,7 @@ def publish_scores(
 
         files = _list_files(plan, receipts)
         publish_run(connection, lake, Publication(run, f"scored_on={plan.started_at:%Y-%m-%d}", files), within)
-    shutil.rmtree(plan.staging)
+    lake.storage.delete(locate_staged(lake, plan.run_id))
     return run
 
 
@@ -89,11 +88,10 @@ def check_failures(plan: "ScorePlan", receipts: Sequence["PartitionReceipt"], *,
         )
 
 
-def _list_files(plan: "ScorePlan", receipts: Sequence["PartitionReceipt"]) -> dict[str, list[Path]]:
+def _list_files(plan: "ScorePlan", receipts: Sequence["PartitionReceipt"]) -> dict[str, list[str]]:
     tables = {SCORES: f"scores.{plan.request.model}", **_TABLES}
     return {
-        table: [Path(receipt.files[kind]) for receipt in receipts if kind in receipt.files]
-        for kind, table in tables.items()
+        table: [receipt.files[kind] for receipt in receipts if kind in receipt.files] for kind, table in tables.items()
     }
 
 

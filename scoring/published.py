@@ -15,7 +15,8 @@ from typing import Final, TypeAlias
 import duckdb
 
 from feature_repo.errors import Unavailable
-from feature_repo.lake import Lake, hold_lock, quote_text, read_lake, run_transaction
+from feature_repo.file_lock import hold_lock
+from feature_repo.lake import Lake, quote_text, read_lake, run_transaction
 from scoring.published_tables import create_tables, find_origin, replace_changes
 
 Rows: TypeAlias = Mapping[str, int]

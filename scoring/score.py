@@ -1,7 +1,6 @@
 """The step that scores what is owed to a request: lease, plan, workers, publication; and taking up a killed run."""
 
 import logging
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from scoring.economics import Cost, StageMeter, check_budget, estimate_cost
 from scoring.engine import Engine, LocalEngine, run_partitions
 from scoring.lease import release_lease, take_lease
 from scoring.owed import Owed, ScoreRequest, read_owed
-from scoring.plan import ScorePlan, build_plan
+from scoring.plan import ScorePlan, build_plan, locate_staged
 from scoring.publish import check_failures, check_overtaken, publish_scores
 from scoring.staging import clear_staging, find_interrupted, save_plan
 from training.registry import resolve
@@ -114,15 +113,16 @@ def score_owed(lake: Lake, request: ScoreRequest, *, run_id: str, now: datetime,
         plan = find_interrupted(connection, lake, owed)
         check_budget(lake, estimate_cost(connection, request.model, owed.rows), reserve_mib=options.disk_reserve_mib)
     holder = plan.run_id if plan else run_id
-    _claim(lake, owed, holder, now)
-    try:
-        return _score(lake, owed, plan, run_id=run_id, now=now, options=options)
-    except BaseException as error:
-        # What is staged stays, and the next call takes it up: but not what was refused, it would be refused again.
-        if isinstance(error, Refused):
-            shutil.rmtree(lake.staging / holder, ignore_errors=True)
-        _release(lake, request, holder)
-        raise
+    with lake.catalog.hold_lease(request.lease, f"run {holder}") as is_holder_dead:
+        _claim(lake, owed, holder, now, is_holder_dead=is_holder_dead)
+        try:
+            return _score(lake, owed, plan, run_id=run_id, now=now, options=options)
+        except BaseException as error:
+            # What is staged stays, and the next call takes it up: but not what was refused, it would be refused again.
+            if isinstance(error, Refused):
+                lake.storage.delete(locate_staged(lake, holder))
+            _release(lake, request, holder)
+            raise
 
 
 def _score(
@@ -133,9 +133,9 @@ def _score(
         with meter.measure("plan"):
             plan = found or _plan(lake, owed, run_id=run_id, now=now, options=options)
             clear_staging(lake, plan)
-            save_plan(plan)
+            save_plan(lake, plan)
         with meter.measure("score"):
-            receipts = run_partitions(plan, executor, on_progress=_count_up(options.on_progress, plan))
+            receipts = run_partitions(lake, plan, executor, on_progress=_count_up(options.on_progress, plan))
     meter.add_workers("score", receipts)
     check_failures(plan, receipts, limit=options.unscored_share_limit)
     with meter.measure("publish"):
@@ -154,11 +154,11 @@ def _plan(lake: Lake, owed: Owed, *, run_id: str, now: datetime, options: ScoreO
     return build_plan(lake, versions, owed, run_id=run_id, started_at=now, partition_rows=options.partition_rows)
 
 
-def _claim(lake: Lake, owed: Owed, run_id: str, now: datetime) -> None:
+def _claim(lake: Lake, owed: Owed, run_id: str, now: datetime, *, is_holder_dead: bool) -> None:
     """Take the lease for a run, if what is owed is still owed."""
 
     def claim(connection: "duckdb.DuckDBPyConnection") -> None:
-        take_lease(connection, owed.request.lease, run_id=run_id, now=now)
+        take_lease(connection, owed.request.lease, run_id=run_id, now=now, is_holder_dead=is_holder_dead)
         check_overtaken(connection, owed.request, run_id, owed.watermark)
 
     with write_lake(lake, purpose=f"lease {owed.request.lease} for {run_id}") as connection:

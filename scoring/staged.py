@@ -8,15 +8,14 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pyarrow.parquet as pq
 
-from feature_repo.whole_files import write_whole
-
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from feature_repo.storages import Storage
 
 SCORES: Final = "scores"
 UNSCORED: Final = "unscored"
@@ -54,25 +53,26 @@ class PartitionReceipt:
     peak_memory_mib: float
 
 
-def read_receipt(folder: Path, index: int) -> PartitionReceipt | None:
+def read_receipt(storage: "Storage", folder: str, index: int) -> PartitionReceipt | None:
     """Read the receipt of a partition; None while its work is not done, or if a failed publication took its files."""
-    file = _locate_receipt(folder, index)
-    if not file.exists():
+    try:
+        receipt = PartitionReceipt(**json.loads(storage.read(_locate_receipt(folder, index))))
+    except FileNotFoundError:
         return None
-    receipt = PartitionReceipt(**json.loads(file.read_text()))
-    return receipt if all(Path(path).exists() for path in receipt.files.values()) else None
+    return receipt if all(storage.measure(file) is not None for file in receipt.files.values()) else None
 
 
-def save_receipt(folder: Path, receipt: PartitionReceipt) -> None:
+def save_receipt(storage: "Storage", folder: str, receipt: PartitionReceipt) -> None:
     """Write the receipt of a partition: from then on its work is done."""
-    write_whole(_locate_receipt(folder, receipt.index), json.dumps(asdict(receipt)))
+    storage.write(_locate_receipt(folder, receipt.index), json.dumps(asdict(receipt)).encode())
 
 
 class StagedFiles:
     """Writes the files of a partition, batch by batch."""
 
-    def __init__(self, folder: Path, index: int) -> None:
-        self._stem = folder / f"{index:05d}"
+    def __init__(self, storage: "Storage", folder: str, index: int) -> None:
+        self._storage = storage
+        self._stem = f"{folder}/{index:05d}"
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._closing = ExitStack()
         self.rows: dict[str, int] = {}
@@ -88,7 +88,8 @@ class StagedFiles:
         if not len(rows):
             return
         if kind not in self._writers:
-            writer = pq.ParquetWriter(self._locate(kind), rows.schema, compression="zstd")
+            draft = self._closing.enter_context(self._storage.open_draft(self._locate(kind)))
+            writer = pq.ParquetWriter(draft, rows.schema, compression="zstd")
             self._writers[kind] = self._closing.enter_context(writer)
         self._writers[kind].write_table(rows)
         self.rows[kind] = self.rows.get(kind, 0) + len(rows)
@@ -96,15 +97,15 @@ class StagedFiles:
     @property
     def paths(self) -> dict[str, str]:
         """The files by kind."""
-        return {kind: str(self._locate(kind)) for kind in self._writers}
+        return {kind: self._locate(kind) for kind in self._writers}
 
     def count_bytes(self) -> int:
         """Size of the files, once they are closed."""
-        return sum(Path(path).stat().st_size for path in self.paths.values())
+        return sum(self._storage.measure(file) or 0 for file in self.paths.values())
 
-    def _locate(self, kind: str) -> Path:
-        return self._stem.with_name(f"{self._stem.name}-{kind}.parquet")
+    def _locate(self, kind: str) -> str:
+        return f"{self._stem}-{kind}.parquet"
 
 
-def _locate_receipt(folder: Path, index: int) -> Path:
-    return folder / f"{index:05d}.json"
+def _locate_receipt(folder: str, index: int) -> str:
+    return f"{folder}/{index:05d}.json"

@@ -3,15 +3,11 @@
 Where files wait and when they go belongs here; what a plan says, in `plan`.
 """
 
-import shutil
-from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.lake import Lake
-from feature_repo.whole_files import write_whole
-from scoring.plan import ScorePlan
+from scoring.plan import ScorePlan, locate_staged
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,29 +17,25 @@ if TYPE_CHECKING:
 _PLAN = "plan.json"
 
 
-def save_plan(plan: ScorePlan) -> None:
+def save_plan(lake: Lake, plan: ScorePlan) -> None:
     """Write the plan into its staging folder; a kill leaves it whole or not there."""
-    plan.staging.mkdir(parents=True, exist_ok=True)
-    write_whole(plan.staging / _PLAN, _build_adapter().dump_json(plan).decode())
+    lake.storage.write(f"{locate_staged(lake, plan.run_id)}/{_PLAN}", _build_adapter().dump_json(plan))
 
 
 def read_plan(lake: Lake, run_id: str) -> ScorePlan | None:
     """Read the plan that a run left in staging, None if it left none that this release can read."""
     from pydantic import ValidationError  # noqa: PLC0415 - workers import plans and read none
 
-    file = lake.staging / run_id / _PLAN
-    if not file.exists():
-        return None
     try:
-        plan: ScorePlan = _build_adapter().validate_json(file.read_bytes())
-    except ValidationError:
+        plan: ScorePlan = _build_adapter().validate_json(lake.storage.read(f"{locate_staged(lake, run_id)}/{_PLAN}"))
+    except (FileNotFoundError, ValidationError):
         return None  # of another release: what it would have done is owed as before
-    return replace(plan, home=str(lake.home))
+    return plan
 
 
 def find_interrupted(connection: "duckdb.DuckDBPyConnection", lake: Lake, owed: "Owed") -> ScorePlan | None:
     """The plan that a killed run left, if what it would publish is still owed to the same request."""
-    plans = (read_plan(lake, folder.name) for folder in find_staging(lake, owed.request))
+    plans = (read_plan(lake, run_id) for run_id in list_staged(lake, owed.request))
     return next((plan for plan in plans if plan and is_owed(connection, plan, owed)), None)
 
 
@@ -54,9 +46,10 @@ def is_owed(connection: "duckdb.DuckDBPyConnection", plan: ScorePlan, owed: "Owe
     return connection.execute("select 1 from ops.runs where run_id = ?", [plan.run_id]).fetchone() is None
 
 
-def find_staging(lake: Lake, request: "ScoreRequest") -> list[Path]:
-    """The folders of all runs for a model's role that were not published."""
-    return sorted(lake.staging.glob(f"{name_run(request)}-*"))
+def list_staged(lake: Lake, request: "ScoreRequest") -> list[str]:
+    """The runs for a model's role that have staged something and were not published, by id."""
+    folders = lake.storage.list_folders(lake.storage.staging)
+    return [name for name in folders if name.startswith(f"{name_run(request)}-")]
 
 
 def name_run(request: "ScoreRequest") -> str:
@@ -67,9 +60,9 @@ def name_run(request: "ScoreRequest") -> str:
 
 def clear_staging(lake: Lake, plan: ScorePlan) -> None:
     """Remove what dead runs for the same role left, apart from the plan's own folder. The caller holds the lease."""
-    for folder in find_staging(lake, plan.request):
-        if folder.name != plan.run_id:
-            shutil.rmtree(folder)
+    for run_id in list_staged(lake, plan.request):
+        if run_id != plan.run_id:
+            lake.storage.delete(locate_staged(lake, run_id))
 
 
 @cache

@@ -7,7 +7,6 @@ files is `publish`'s to say.
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
 from time import process_time
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +19,7 @@ from feature_repo.features.statements import write_instant
 from feature_repo.lake import Lake, read_lake
 from feature_repo.ledger import read_peak_memory_mib
 from scoring.feature_log import build_feature_log
+from scoring.plan import locate_staged
 from scoring.predict import Model, load_model, score_rows
 from scoring.rows import build_scores, build_unscored
 from scoring.staged import FEATURE_LOG, SCORES, UNSCORED, PartitionReceipt, StagedFiles, read_receipt, save_receipt
@@ -39,19 +39,19 @@ def get_ready() -> None:
     import skops.io  # noqa: F401, PLC0415 - pulls in all of scikit-learn
 
 
-def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionReceipt:
+def score_partition(lake: Lake, plan: "ScorePlan", partition: "Partition") -> PartitionReceipt:
     """Score one partition into its staged files; a partition that is done already is left as it is.
 
     Reading goes on while a batch is scored and written. Raises `Unavailable` if features are not there yet, and
     `Refused` if the model fails at too many rows.
     """
-    done = read_receipt(plan.staging, partition.index)
+    storage, folder = lake.storage, locate_staged(lake, plan.run_id)
+    done = read_receipt(storage, folder, partition.index)
     if done is not None:
         return done
-    cpu, watch, files = process_time(), Stopwatch(), StagedFiles(plan.staging, partition.index)
+    cpu, watch, files = process_time(), Stopwatch(), StagedFiles(storage, folder, partition.index)
     rows_expired = 0
-    lake = Lake(Path(plan.home))
-    model = _open_model(plan.scorers[partition.scorer])
+    model = _open_model(lake, plan.scorers[partition.scorer])
     with read_lake(lake) as reading, read_lake(lake) as asking, files.open():
         batches = _read_ahead(reading, plan, partition)
         for batch in watch.time_each("read", batches):
@@ -69,7 +69,7 @@ def score_partition(plan: "ScorePlan", partition: "Partition") -> PartitionRecei
         bytes_written=files.count_bytes(),
         peak_memory_mib=read_peak_memory_mib(),
     )
-    save_receipt(plan.staging, receipt)
+    save_receipt(storage, folder, receipt)
     return receipt
 
 
@@ -126,5 +126,6 @@ def _leave_expired(connection: "duckdb.DuckDBPyConnection", features: pa.Table, 
 
 
 @cache
-def _open_model(scorer: "Scorer") -> Model:
-    return load_model(scorer.version, pipeline=Path(scorer.pipeline), descriptor=Path(scorer.descriptor))
+def _open_model(lake: Lake, scorer: "Scorer") -> Model:
+    pipeline, descriptor = (lake.storage.fetch(file) for file in (scorer.pipeline, scorer.descriptor))
+    return load_model(scorer.version, pipeline=pipeline, descriptor=descriptor)

@@ -1,6 +1,7 @@
 """Shared fixtures: real lakes, built once a session; tests that write work on a copy."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,18 +21,20 @@ from feature_repo.migration import migrate_tables, write_release
 from feature_repo.retrieval import apply_definitions
 from feature_repo.sources.ingest import IngestRequest, ingest_files
 from feature_repo.sources.mapping import read_mapping
+from feature_repo.storages.s3 import Bucket
 from feature_repo.tables.scores import build_score_tables
 from flows.sample import Sample, write_sample
 from flows.server import serve_api
 from scoring.engine import LocalEngine
 from scoring.owed import ScoreRequest
 from scoring.score import ScoreOptions, score_owed
+from tests.object_server import BUCKET, ObjectServer, serve_objects
 from training.promote import promote_version
 from training.spec import list_specs, read_spec
 from training.train import train_model
 
 
-def _migrate(lake: Lake) -> None:
+def migrate_all(lake: Lake) -> None:
     tables = [
         *TABLES,
         *build_score_tables("sentiment", ("negative", "neutral", "positive")),
@@ -67,7 +70,7 @@ def _verify_extensions_once() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def seed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("seed")
-    _migrate(Lake(home))
+    migrate_all(Lake(home))
     return home
 
 
@@ -77,6 +80,20 @@ def lake(seed_home: Path, tmp_path: Path) -> Lake:
     home = tmp_path / "home"
     shutil.copytree(seed_home, home)
     return Lake(home)
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """A server that speaks S3, one for the session of a worker."""
+    with serve_objects(tmp_path_factory.mktemp("objects")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_server: ObjectServer) -> Bucket:
+    """A place in a bucket, the test's own."""
+    server, place = object_server, f"s3://{BUCKET}/{secrets.token_hex(6)}"
+    return Bucket(place, server.endpoint, key_id=server.key_id, secret_key=server.secret_key)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +118,7 @@ def _share(tmp_path_factory: pytest.TempPathFactory, home: Path, build: Callable
 
 def build_trained_home(home: Path) -> Path:
     lake = Lake(home)
-    _migrate(lake)
+    migrate_all(lake)
     sample = Sample(comments=3_000, days=21)
     now = sample.start_at + timedelta(days=sample.days)
     files = write_sample(sample, home / "sample")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from feature_repo.lake import Lake
-    from training.registry import ModelVersion
+    from training.version import ModelVersion
 
 _log = logging.getLogger(__name__)
 

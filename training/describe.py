@@ -15,9 +15,9 @@ from training.provenance import read_provenance
 from training.spec import Recipe
 
 if TYPE_CHECKING:
-    from training.registry import ModelVersion
     from training.spec import ModelSpec
     from training.trial import Trial
+    from training.version import ModelVersion
 
 
 def build_descriptor(trial: "Trial", *, run_id: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.registry import list_versions, read_kept_rows, replace_kept_rows
+from training.registry import list_versions, replace_kept_rows
 from training.spec import list_specs
+from training.version import read_kept_rows
 
 if TYPE_CHECKING:
     from feature_repo.lake import Lake

@@ -16,8 +16,9 @@ from training.describe import check_split
 from training.gate import Check, Verdict, judge
 from training.promotions import ChampionChanged, Promotion, read_standing
 from training.reevaluate import predict_version
-from training.registry import ModelVersion, resolve
+from training.registry import resolve
 from training.trial import Trial, check_same_rows
+from training.version import ModelVersion
 from training.word_list import predict_word_list
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from training.describe import check_split, read_matrix, read_recipe
 from training.evaluate import choose_judged_rows
 from training.examination import examine_pipeline
 from training.model import Floats, load_pipeline
-from training.registry import ModelVersion, resolve
+from training.registry import resolve
 from training.stopwatch import Stopwatch
 from training.trial import evaluate_judged, predict_judged
+from training.version import ModelVersion
 
 if TYPE_CHECKING:
     from feature_repo.lake import Lake

@@ -13,15 +13,16 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from feature_repo.databases import build_url
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import read_lake
 from training.digest import digest_json
 from training.promotions import read_standing
-from training.run_log import DESCRIPTOR_FILE, MODEL_FILE, ROWS_FILE, log_dataset, log_pipeline, log_record
+from training.run_log import DESCRIPTOR_FILE, ROWS_FILE, log_dataset, log_pipeline, log_record
+from training.version import HASH_TAGS, ModelVersion, check_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,43 +33,7 @@ if TYPE_CHECKING:
     from feature_repo.lake import Lake
     from training.run_record import RunRecord
 
-HASH_TAGS: Final = {
-    MODEL_FILE: "model_sha256",
-    DESCRIPTOR_FILE: "descriptor_sha256",
-    ROWS_FILE: "spine_sha256",
-}
 _INPUTS_TAG: Final = "inputs_sha256"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """One registered version: the file of its pipeline, and all that scoring needs to know about it.
-
-    Parameters
-    ----------
-    model, version
-        Name, and number as text.
-    run_id
-        The MLflow run that made it.
-    path
-        The skops file, below the lake's home; `model.load_pipeline` reads it.
-    descriptor
-        What `describe.build_descriptor` wrote: classes, matrix, feature service, data version, metrics, …
-    aliases
-        Among champion, challenger and previous, as MLflow has them.
-    """
-
-    model: str
-    version: str
-    run_id: str
-    path: Path
-    descriptor: Mapping[str, Any]
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def descriptor_path(self) -> Path:
-        """The file that the descriptor was read from."""
-        return self.path.with_name(DESCRIPTOR_FILE)
 
 
 def register_version(
@@ -118,7 +83,7 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
         If there is no such version, or its file is not the one that was registered.
     """
     number = _read_number(lake, model, wanted)
-    if number is None or not locate_store(lake).exists():
+    if number is None or not has_store(lake):
         raise Unavailable(f"{model} has no {wanted} yet; run `scorelake train {model}`")
     with _open_client(lake) as client:
         find = client.get_model_version_by_alias if number == "challenger" else client.get_model_version
@@ -130,7 +95,7 @@ def resolve(lake: "Lake", model: str, wanted: str = "champion") -> ModelVersion:
 
 def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
     """All versions of a model, the newest first; none if it was never trained."""
-    if not locate_store(lake).exists():
+    if not has_store(lake):
         return ()
     with _open_client(lake) as client:
         found = client.search_model_versions(f"name = '{model}'", max_results=10_000)
@@ -139,33 +104,25 @@ def list_versions(lake: "Lake", model: str) -> tuple[ModelVersion, ...]:
     return tuple(sorted(versions, key=lambda one: int(one.version), reverse=True))
 
 
-def read_kept_rows(version: ModelVersion) -> "pa.Table | None":
-    """The rows that a resolved version keeps of its training set; None if it was registered without."""
-    from pyarrow import parquet  # noqa: PLC0415 - scoring resolves versions and reads no rows
-
-    path = version.path.with_name(ROWS_FILE)
-    return parquet.read_table(path) if path.exists() else None
-
-
 def replace_kept_rows(lake: "Lake", version: ModelVersion, rows: "pa.Table") -> None:
     """Put others in place of the rows that a version keeps; safe to repeat.
 
     Their digest is registered first: after a kill in between, the version is refused until this was done again.
     """
-    from pyarrow import parquet  # noqa: PLC0415 - scoring resolves versions and writes no rows
+    from pyarrow import BufferOutputStream, parquet  # noqa: PLC0415 - scoring resolves versions and writes no rows
 
-    path = version.path.with_name(ROWS_FILE)
-    draft = path.with_suffix(".draft")
-    parquet.write_table(rows, draft, compression="zstd")
-    digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+    written = BufferOutputStream()
+    parquet.write_table(rows, written, compression="zstd")
+    content = written.getvalue().to_pybytes()
+    digest = hashlib.sha256(content).hexdigest()
     with _open_client(lake) as client:
         client.set_model_version_tag(version.model, version.version, HASH_TAGS[ROWS_FILE], digest)
-    draft.replace(path)
+    version.storage.write(version.locate(ROWS_FILE), content)
 
 
 def find_newest(lake: "Lake", model: str, inputs: Mapping[str, str] | None = None) -> ModelVersion | None:
     """The newest version of a model, or of those fitted from the same inputs; None if there is none."""
-    if not locate_store(lake).exists():
+    if not has_store(lake):
         return None
     wanted = f"name = '{model}'" + (f" and tags.{_INPUTS_TAG} = '{digest_json(inputs)}'" if inputs else "")
     with _open_client(lake) as client:
@@ -191,7 +148,7 @@ def mirror_verdict(lake: "Lake", version: ModelVersion, action: str, reasons: Se
     with _open_client(lake) as client:
         client.set_tag(version.run_id, "verdict", action)
         folder = _relocate(lake, client.get_run(version.run_id).info.artifact_uri)
-    (folder / "verdict.md").write_text("".join(f"- {reason}\n" for reason in reasons), encoding="utf-8")
+    lake.storage.write(f"{folder}/verdict.md", "".join(f"- {reason}\n" for reason in reasons).encode())
 
 
 def _read_number(lake: "Lake", model: str, wanted: str) -> str | None:
@@ -204,25 +161,53 @@ def _read_number(lake: "Lake", model: str, wanted: str) -> str | None:
     return standing.champion if wanted == "champion" else standing.previous
 
 
-def locate_store(lake: "Lake") -> Path:
-    """The SQLite database in which MLflow keeps runs and versions of this lake."""
+def name_store(lake: "Lake") -> str:
+    """The database in which MLflow keeps runs and versions of this lake, as SQLAlchemy wants it, password included."""
+    if lake.mlflow_address is not None:
+        return build_url(lake.mlflow_address, "psycopg")
+    return f"sqlite:///{_locate_file(lake)}"
+
+
+def has_store(lake: "Lake") -> bool:
+    """Whether there may be runs and versions of this lake: a file is made with the first."""
+    return lake.mlflow_address is not None or _locate_file(lake).exists()
+
+
+def make_store(lake: "Lake") -> None:
+    """Make the tables in which MLflow keeps runs and versions, if they are not there."""
+    with _open_client(lake) as client:
+        client.search_experiments(max_results=1)
+
+
+def _locate_file(lake: "Lake") -> Path:
     return lake.home / "mlflow" / "mlflow.db"
 
 
-def locate_artifacts(lake: "Lake") -> Path:
-    """The folder below which MLflow keeps the files of this lake's models."""
-    return lake.home / "mlflow" / "artifacts"
+def prepare_artifacts(lake: "Lake") -> dict[str, str]:
+    """Make the folder below which MLflow keeps files of models; returns variables by which MLflow gets in."""
+    if lake.bucket is None:
+        Path(lake.storage.artifacts).mkdir(parents=True, exist_ok=True)
+        return {}
+    bucket = lake.bucket
+    words = {
+        "MLFLOW_S3_ENDPOINT_URL": bucket.endpoint,
+        "AWS_DEFAULT_REGION": bucket.region,
+        "AWS_ACCESS_KEY_ID": bucket.key_id,
+        "AWS_SECRET_ACCESS_KEY": bucket.secret_key,
+        "AWS_SESSION_TOKEN": bucket.session_token,
+    }
+    return {name: value for name, value in words.items() if value}
 
 
-def _relocate(lake: "Lake", location: str) -> Path:
-    """Where a folder of MLflow lies, which keeps absolute paths: a lake may have been moved or restored."""
-    return locate_artifacts(lake) / location.rpartition("/mlflow/artifacts/")[2]
+def _relocate(lake: "Lake", location: str) -> str:
+    """Where a folder of MLflow is, which keeps absolute addresses: a lake may have been moved or restored."""
+    return f"{lake.storage.artifacts}/{location.rpartition('/mlflow/artifacts/')[2]}"
 
 
 @contextmanager
 def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
     """Open MLflow on the lake's own store, made on first use (two seconds), with its errors translated."""
-    with _silence_telemetry():
+    with _set_variables({"MLFLOW_DISABLE_TELEMETRY": "true"}):
         # Seconds to import, hence only here.
         from mlflow import MlflowClient  # noqa: PLC0415
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
@@ -230,12 +215,12 @@ def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
 
         set_telemetry_client()  # type: ignore[no-untyped-call]  # in case someone else imported MLflow before, with telemetry on
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns that an environment without pip has no pip
-    locate_artifacts(lake).mkdir(parents=True, exist_ok=True)
-    store = f"sqlite:///{locate_store(lake)}"
+    store = name_store(lake)
     try:
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-            client = MlflowClient(tracking_uri=store, registry_uri=store)
-        yield client
+        with _set_variables(prepare_artifacts(lake)):
+            with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+                client = MlflowClient(tracking_uri=store, registry_uri=store)
+            yield client
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             raise BadData(f"MLflow at {lake.home / 'mlflow'}: {error.message}") from error
@@ -243,22 +228,22 @@ def _open_client(lake: "Lake") -> Iterator["MlflowClient"]:
 
 
 @contextmanager
-def _silence_telemetry() -> Iterator[None]:
-    """Have MLflow see telemetry switched off while it is imported, and leave the environment as it was."""
-    name = "MLFLOW_DISABLE_TELEMETRY"
-    before = os.environ.get(name)
-    os.environ[name] = "true"
+def _set_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Have MLflow see variables, and leave the environment as it was."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _find_experiment(client: "MlflowClient", lake: "Lake", model: str) -> str:
-    location = str(locate_artifacts(lake))
+    location = lake.storage.artifacts
     # An experiment keeps its absolute location for ever; a lake that has moved gets a new one.
     for name in (model, f"{model} at {lake.home}"):
         found = client.get_experiment_by_name(name)
@@ -272,29 +257,15 @@ def _find_experiment(client: "MlflowClient", lake: "Lake", model: str) -> str:
 def _read_version(lake: "Lake", found: "RegisteredVersion") -> ModelVersion:
     folder = _relocate(lake, str(found.source))
     try:
-        descriptor = json.loads((folder / DESCRIPTOR_FILE).read_text(encoding="utf-8"))
+        descriptor = json.loads(lake.storage.fetch(f"{folder}/{DESCRIPTOR_FILE}").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadData(f"{found.name} version {found.version} has lost its files at {folder}: {error}") from error
     return ModelVersion(
         model=found.name,
         version=str(found.version),
         run_id=str(found.run_id),
-        path=folder / MODEL_FILE,
+        folder=folder,
         descriptor=descriptor,
+        storage=lake.storage,
         aliases=tuple(sorted(found.aliases)),
     )
-
-
-def check_files(version: ModelVersion, tags: Mapping[str, str]) -> None:
-    """Check that the files are those that were registered, by their digests per tag; without a digest they pass.
-
-    Raises `BadData` for one that is not.
-    """
-    for name, tag in HASH_TAGS.items():
-        path, expected = version.path.with_name(name), tags.get(tag)
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
-        if found != expected and (expected is not None or name == MODEL_FILE):
-            raise BadData(
-                f"the file {path} is not the one that was registered: expected SHA-256 {expected}, found {found}. "
-                "Restore it from a backup, or roll back to another version."
-            )

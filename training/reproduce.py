@@ -30,9 +30,10 @@ from training.recorded import (
     name_definition_changes,
     name_setting_changes,
 )
-from training.registry import ModelVersion, read_kept_rows, resolve
+from training.registry import resolve
 from training.stopwatch import Stopwatch
 from training.trial import run_trial
+from training.version import ModelVersion, read_kept_rows
 
 if TYPE_CHECKING:
     from feature_repo.lake import Lake

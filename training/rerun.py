@@ -20,8 +20,9 @@ from training.inputs import build_inputs
 from training.kept_rows import read_probabilities
 from training.model import load_pipeline
 from training.promotions import read_standing
-from training.registry import ModelVersion, find_newest, read_kept_rows
+from training.registry import find_newest
 from training.trial import Trial, evaluate_judged
+from training.version import ModelVersion, read_kept_rows
 
 if TYPE_CHECKING:
     from feature_repo.lake import Lake

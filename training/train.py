@@ -22,12 +22,13 @@ from training.judgement import Ask, Judgement, judge_trial, settle
 from training.kept_rows import build_kept_rows
 from training.promotions import Promotion, append_promotion, read_standing
 from training.provenance import read_provenance
-from training.registry import ModelVersion, mirror_aliases, mirror_verdict, register_version
+from training.registry import mirror_aliases, mirror_verdict, register_version
 from training.rerun import Earlier, describe_verdict, find_earlier, restore_trial
 from training.resolved import resolve_again
 from training.run_record import build_record
 from training.stopwatch import Stopwatch
 from training.trial import Trial, run_trial
+from training.version import ModelVersion
 
 if TYPE_CHECKING:
     import duckdb

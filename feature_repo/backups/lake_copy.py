@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Final
 
 from feature_repo.backups.database import copy_database_apart
-from feature_repo.errors import Unavailable
+from feature_repo.errors import Refused, Unavailable
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.release import Release, read_release
 from feature_repo.upkeep import find_broken_files
@@ -43,16 +43,23 @@ def copy_catalog(lake: Lake, target: Path) -> LakeCopy:
 
     Raises
     ------
+    Refused
+        If the lake lies where other hosts reach it: its servers have means of their own.
     Unavailable
         If there is no lake, or somebody writes to it for too long.
     """
+    if lake.is_shared:
+        raise Refused(
+            f"the lake lies at {lake.catalog.describe()} and {lake.storage.data}, outside of the home; back it up by "
+            "the means of its servers: the database first (pg_dump), the bucket after it"
+        )
     if not lake.catalog.exists():
         raise Unavailable(f"no lake at {lake.home}, so there is nothing to back up")
     with write_lake(lake, purpose="copy the catalog for a backup") as connection:
         since = perf_counter()
         release = read_release(connection)
-        copy_database_apart(lake.catalog, target, wait_seconds=lake.lock_wait_seconds)
-        files = tuple(sorted(path for path in lake.data.rglob("*") if path.is_file()))
+        copy_database_apart(lake.catalog_file, target, wait_seconds=lake.lock_wait_seconds)
+        files = tuple(sorted(path for path in Path(lake.storage.data).rglob("*") if path.is_file()))
         return LakeCopy(files, release, perf_counter() - since)
 
 
@@ -60,4 +67,4 @@ def find_faults(lake: Lake) -> list[str]:
     """The data files that the catalog of a lake names, in any table, and that are not there or of another size."""
     with read_lake(lake) as connection:
         tables = [name for (name,) in connection.execute(_TABLES).fetchall()]
-        return [path for table in tables for path in find_broken_files(connection, table)]
+        return [path for table in tables for path in find_broken_files(lake, connection, table)]

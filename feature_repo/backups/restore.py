@@ -12,8 +12,10 @@ from typing import Final
 from feature_repo.backups.lake_copy import find_faults
 from feature_repo.backups.manifest import SETTINGS, Manifest
 from feature_repo.backups.store import Store, check_complete, check_content, copy_out, find_manifest
+from feature_repo.catalogs import WRITER
 from feature_repo.errors import BadData, Unavailable
-from feature_repo.lake import Lake, hold_lock
+from feature_repo.file_lock import hold_lock
+from feature_repo.lake import Lake
 from feature_repo.release import SCHEMA_VERSION, LaterRelease, read_own_name
 
 _log = logging.getLogger(__name__)
@@ -196,9 +198,9 @@ def _swap(draft: Path, request: RestoreRequest, name: str, *, has_kept: bool) ->
         if not found or (found == [SETTINGS] and has_kept):
             shutil.rmtree(home, ignore_errors=True)
         elif lake.catalog.exists():
-            with hold_lock(lake.lock, f"restore of {home}", request.wait_seconds):
+            with lake.catalog.hold(WRITER, f"restore of {home}", request.wait_seconds):
                 before = _move_aside(home, name)
-            Lake(before).lock.with_suffix(".holder.json").unlink(missing_ok=True)
+            Lake(before).catalog_file.with_name(f"{WRITER}.holder.json").unlink(missing_ok=True)
         else:
             before = _move_aside(home, name)
         draft.rename(home)

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 
 from feature_repo.backups.manifest import Manifest, StoredFile, read_manifest, write_manifest
 from feature_repo.errors import BadData
-from feature_repo.lake import hold_lock
+from feature_repo.file_lock import hold_lock
 
 _CHUNK: Final = 1 << 20
 

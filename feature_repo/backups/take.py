@@ -182,7 +182,7 @@ def _copy_home(lake: "Lake", request: BackupRequest, copying: _Copying, on_progr
     draft = copying.store.drafts / "database"
     copy = copy_catalog(lake, draft)
     copying.held_seconds += copy.held_seconds
-    catalog = _add_database(lake.catalog, draft, copying)
+    catalog = _add_database(lake.catalog_file, draft, copying)
     others = list(list_files(lake.home, with_settings=request.with_settings))
     databases = [path for path in others if _is_database(path)]
     plain = [path for path in others if path not in {*databases}]

@@ -115,7 +115,7 @@ def materialize_features(lake: Lake, *, run_id: str, now: datetime, say: Say = l
 def publish_features(lake: Lake, staging: Path, receipt: MaterializeReceipt, now: datetime) -> None:
     """Publish staged features as one; raises `Unavailable` if features or inputs have moved on since."""
     owed = receipt.owed
-    files = {table: [_stage(staging, table)] for table, rows in receipt.rows.items() if rows}
+    files = {table: [str(_stage(staging, table))] for table, rows in receipt.rows.items() if rows}
     with write_lake(lake, purpose=f"materialize {receipt.run_id}") as connection:
         if (read_materialized_version(connection), read_materialized_until(connection)) != (owed.above, owed.since):
             raise Unavailable("another materialization finished first; run it again, there is less to do now")

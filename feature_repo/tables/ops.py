@@ -23,8 +23,8 @@ RUNS: Final = table(
         "run_id": column(TEXT, "Id of the run; for an ingest it is the batch_id."),
         "kind": column(
             TEXT,
-            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, maintain, erase or backup; "
-            "ingest-youtube if that failed.",
+            "ingest, revert, replay, materialize, train, evaluate, score, monitor, heal, maintain, erase, backup or "
+            "migrate; ingest-youtube if that failed.",
         ),
         "model": column(TEXT, "Model the run worked for; null if none.", nullable=True),
         "model_version": column(TEXT, "Version of the model, resolved once; null if none.", nullable=True),

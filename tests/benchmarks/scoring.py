@@ -161,7 +161,6 @@ def export_features(folder: Path) -> None:
     with read_lake(lake) as connection:
         query = prepare_query(connection, plan, plan.partitions[0])
         connection.execute(f"copy ({query}) to '{folder}/features.parquet'")
-    plan.staging.rmdir()
 
 
 def read_materializing(lake: Lake) -> float:

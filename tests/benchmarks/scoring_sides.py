@@ -168,7 +168,7 @@ def score_share(folder: Path, share: int, barrier: Any) -> None:
     from training.registry import resolve  # noqa: PLC0415
 
     version = resolve(Lake(folder / "home"), "sentiment")
-    model = load_model("1", pipeline=version.path, descriptor=version.descriptor_path)
+    model = load_model("1", pipeline=version.path, descriptor=version.storage.fetch(version.descriptor_file))
     table = pq.read_table(folder / "features.parquet")
     middle = len(table) // CORES
     part = pa.table(table.slice(share * middle, middle if share + 1 < CORES else None))

@@ -20,7 +20,7 @@ from feature_repo.backups.restore import RestoreReceipt, RestoreRequest, restore
 from feature_repo.backups.store import Store, add_manifest, find_manifest, list_names, locate_content
 from feature_repo.backups.take import BackupReceipt, BackupRequest, take_backup
 from feature_repo.errors import BadData, Unavailable
-from feature_repo.lake import Lake, hold_lock, read_lake, run_transaction, write_lake
+from feature_repo.lake import Lake, read_lake, run_transaction, write_lake
 from feature_repo.release import LaterRelease
 from feature_repo.upkeep import purge_deleted
 
@@ -315,7 +315,7 @@ def test_a_home_with_settings_alone_is_filled_and_other_settings_are_kept(home: 
 def test_a_home_that_is_being_written_is_not_replaced(home: Path, tmp_path: Path) -> None:
     back_up(home, tmp_path / "backups")
     lake = Lake(home)
-    with hold_lock(lake.lock, "score spam", 0), pytest.raises(Unavailable, match="being written by score spam"):
+    with lake.catalog.hold("writer", "score spam", 0), pytest.raises(Unavailable, match="being written by score spam"):
         restore(tmp_path / "backups", home, is_replacing=True, wait_seconds=0)
     assert read_names(lake) == ["a", "b", "c"]
 

@@ -114,7 +114,7 @@ def test_registered_files_are_merged_too(lake: Lake) -> None:
                 f"batch_id <> 'r') to '{file}' (format parquet)"
             )
             run = Run(f"r{number}", "test", NOW, NOW)
-            publish_run(connection, lake, Publication(run, "day=1", {"raw.comments": [file]}))
+            publish_run(connection, lake, Publication(run, "day=1", {"raw.comments": [str(file)]}))
     compact_tables(lake)
     assert count_files(lake) == 1
     for which in ("=", "<>"):
@@ -127,7 +127,7 @@ def test_what_is_deleted_in_a_merged_file_leaves_the_disk(lake: Lake) -> None:
     with write_lake(lake, purpose="test") as connection:
         connection.execute("delete from raw.comments where comment_id = 'c3'")
     purge_deleted(lake, {"raw.comments": ("text",)}, before=FUTURE)
-    assert len(list((lake.data / "raw" / "comments").rglob("*.parquet"))) == count_files(lake) == 1
+    assert len(list((Path(lake.storage.data) / "raw" / "comments").rglob("*.parquet"))) == count_files(lake) == 1
     assert query(lake, "select count(*) from raw.comments") == [(BATCHES - 1,)]
 
 
@@ -148,7 +148,7 @@ def test_killed_in_a_step_the_next_call_goes_on(lake: Lake) -> None:
     assert (query(lake, DIGEST), count_files(lake)) == (before, BATCHES)
     compact_tables(lake)
     purge_deleted(lake, {"raw.comments": ("text",)}, before=FUTURE)
-    assert len(list((lake.data / "raw" / "comments").rglob("*.parquet"))) == count_files(lake)
+    assert len(list((Path(lake.storage.data) / "raw" / "comments").rglob("*.parquet"))) == count_files(lake)
     assert (query(lake, DIGEST), count_files(lake)) == (before, 1)
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from feature_repo.compiled import ROWS, CompiledService, compile_service
 from feature_repo.errors import BadData, Unavailable
+from feature_repo.feature_registry import locate_registry
 from feature_repo.features.materialize import materialize_features
 from feature_repo.features.statements import write_instant
 from feature_repo.lake import Lake, read_lake
-from feature_repo.retrieval import apply_definitions, build_spine, describe_service, locate_registry, read_features
+from feature_repo.retrieval import apply_definitions, build_spine, describe_service, read_features
 from tests.feature_repo.raw_rows import START, add_batch
 
 # In another process, which tells whether it needed Feast.

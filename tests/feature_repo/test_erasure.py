@@ -38,6 +38,7 @@ OTHERS = {
     *("action", "champion_before", "champion_after", "reasons", "reason", "name", "host", "method", "state"),
     *("page_token", "column_name", "report", "path", "feature", "features", "stage_seconds"),
     *("alert_id", "key", "severity", "subject", "notified_severity", "notice_error", "slice", "check_name"),
+    "release",  # of scorelake
 }
 
 

@@ -84,11 +84,11 @@ def test_a_failed_transaction_leaves_nothing(lake: Lake) -> None:
 
 
 def test_registered_files_and_rows_are_committed_as_one(lake: Lake) -> None:
-    file = lake.data / "ops" / "leases" / "day=1" / "0.parquet"
+    file = Path(lake.storage.data) / "ops" / "leases" / "day=1" / "0.parquet"
     file.parent.mkdir(parents=True)
 
     def work(connection: duckdb.DuckDBPyConnection, *, fails: bool) -> None:
-        add_files(connection, "ops.leases", [file])
+        add_files(connection, "ops.leases", [str(file)])
         connection.execute("insert into ops.leases values ('b', 'r', 'h', 1, now(), now(), null)")
         if fails:
             raise BadData("stop")

@@ -37,7 +37,7 @@ def come_from_the_future(lake: Lake, *, readable_since: int = FUTURE) -> None:
 
 
 def take_newer_format(lake: Lake) -> None:
-    with closing(sqlite3.connect(lake.catalog)) as connection, connection:
+    with closing(sqlite3.connect(lake.catalog_file)) as connection, connection:
         connection.execute("update ducklake_metadata set value = '99.0' where key = 'version'")
 
 
@@ -147,7 +147,7 @@ def test_every_release_finds_the_mark_in_the_same_words(lake: Lake) -> None:
 
 
 def test_a_lost_data_file_does_not_hide_what_the_lake_is_at(lake: Lake) -> None:
-    for file in (lake.data / "ops" / "releases").rglob("*.parquet"):
+    for file in (Path(lake.storage.data) / "ops" / "releases").rglob("*.parquet"):
         file.unlink()
     assert read_newest(lake) == Release(SCHEMA_VERSION, 1, read_own_name())
 
@@ -156,7 +156,7 @@ def test_a_writer_that_waited_while_the_lake_was_migrated_is_refused_and_leaves_
     come_from_the_future(lake)
     with pytest.raises(LaterRelease, match="must not write to it"), write_lake(lake, purpose="test"):
         pass
-    assert not lake.lock.with_suffix(".holder.json").exists()
+    assert not lake.catalog_file.with_name("writer.holder.json").exists()
 
 
 def open_to_read(lake: Lake) -> None:

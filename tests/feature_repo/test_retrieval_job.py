@@ -1,5 +1,6 @@
 """A planned retrieval, run in each of the ways there are; and what is said when it cannot run."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -62,7 +63,7 @@ def test_a_key_of_another_type_is_told(store: FeatureStore) -> None:
 
 def test_a_file_that_is_gone_is_told(own_lake: Lake) -> None:
     job = ask(open_store(own_lake), SQL)
-    folder = own_lake.data / "features" / "counts"
+    folder = Path(own_lake.storage.data) / "features" / "counts"
     for file in folder.glob("*.parquet"):
         file.unlink()
     with pytest.raises(Unavailable, match="a file could not be read; try again: IO Error"):

@@ -43,7 +43,9 @@ def publish(lake: Lake, run_id: str, **texts: str) -> None:
     file.parent.mkdir(parents=True)
     with write_lake(lake, purpose="test") as connection:
         connection.execute(f"copy ({build_rows(**texts)}) to '{file}' (format parquet)")
-        publish_run(connection, lake, Publication(Run(run_id, "test", NOW, NOW), "day=1", {"raw.comments": [file]}))
+        publish_run(
+            connection, lake, Publication(Run(run_id, "test", NOW, NOW), "day=1", {"raw.comments": [str(file)]})
+        )
     file.parent.rmdir()
 
 
@@ -62,7 +64,7 @@ def read(lake: Lake, where: str = "true") -> dict[str, str | None]:
 def find_on_disk(lake: Lake, text: str) -> list[str]:
     """Kinds of the lake's files that hold a text: Parquet is compressed, so it is read; the rest is searched."""
     found = []
-    for file in sorted(path for path in lake.catalog.parent.rglob("*") if path.is_file()):
+    for file in sorted(path for path in lake.folder.rglob("*") if path.is_file()):
         if file.suffix == ".parquet":
             content = str(duckdb.execute("from read_parquet(?)", [str(file)]).fetchall()).encode()
         else:
@@ -137,9 +139,10 @@ def test_registered_files_are_moved_and_orphans_still_found(lake: Lake) -> None:
     purge_deleted(lake, COLUMNS, before=FUTURE)
     assert find_on_disk(lake, "Aardvark") == []
 
-    orphan = lake.data / "raw" / "comments" / "day=1" / "killed" / "0.parquet"
+    orphan = Path(lake.storage.data) / "raw" / "comments" / "day=1" / "killed" / "0.parquet"
     orphan.parent.mkdir(parents=True)
     orphan.write_bytes(b"half")
+    lake.catalog.locate_lock("writer").with_suffix(".holder.json").write_text("{}")  # the name of one that was killed
     publish(lake, "second", c="cat")
     assert not orphan.exists()
     purge_deleted(lake, COLUMNS, before=FUTURE)
@@ -150,7 +153,7 @@ def test_what_a_killed_writer_left_goes_and_a_lake_that_was_moved_stays_whole(la
     add(lake, a="Aardvark", b="mouse")
     publish(lake, "first", c="cat", d="dog")
     write(lake, "delete from raw.comments where comment_id = 'd'")
-    left = lake.data / "raw" / "comments" / "ducklake-left.parquet"
+    left = Path(lake.storage.data) / "raw" / "comments" / "ducklake-left.parquet"
     with write_lake(lake, purpose="killed") as connection:
         connection.execute(f"copy ({build_rows(z='zebra')}) to '{left}' (format parquet)")
     lake = Lake(lake.home.rename(tmp_path / "moved"))
@@ -175,17 +178,17 @@ def test_without_an_instant_every_snapshot_but_the_present_goes_at_once(lake: La
 def test_where_nothing_was_deleted_nothing_is_moved(lake: Lake) -> None:
     add(lake, a="one", b="two")
     purge_deleted(lake, COLUMNS, before=FUTURE)
-    files = {path: path.stat().st_mtime_ns for path in lake.data.rglob("*.parquet")}
+    files = {path: path.stat().st_mtime_ns for path in Path(lake.storage.data).rglob("*.parquet")}
     again = purge_deleted(lake, COLUMNS, before=FUTURE)
     assert (again.rows_moved, again.snapshots_expired, again.files_deleted) == (0, 0, 0)
-    assert {path: path.stat().st_mtime_ns for path in lake.data.rglob("*.parquet")} == files
+    assert {path: path.stat().st_mtime_ns for path in Path(lake.storage.data).rglob("*.parquet")} == files
 
 
 def test_a_catalog_that_is_being_read_is_rewritten_the_next_time(lake: Lake) -> None:
     impatient = replace(lake, lock_wait_seconds=0.1)
     add(lake, a="Aardvark")
     write(lake, "update raw.comments set text = null")
-    with closing(sqlite3.connect(lake.catalog, isolation_level=None)) as reader:
+    with closing(sqlite3.connect(lake.catalog.file, isolation_level=None)) as reader:
         reader.execute("begin")
         reader.execute("select * from ducklake_snapshot").fetchall()
         with pytest.raises(Unavailable, match="deleted values stay in its pages; the next purge takes them"):

@@ -14,7 +14,7 @@ from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
-from feature_repo.lake import Lake, hold_lock, read_lake
+from feature_repo.lake import Lake, read_lake
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin
 from flows.failures import describe_failure
@@ -134,7 +134,7 @@ def test_what_a_lake_cannot_keep_is_told_all_the_same_once_a_day(
     lake: Lake, environment: pytest.MonkeyPatch, webhook: Webhook
 ) -> None:
     environment.setattr("flows.alerts._PATIENCE_SECONDS", 0.1)
-    with hold_lock(lake.lock, "somebody else", 1):
+    with lake.catalog.hold("writer", "somebody else", 1):
         for hours in (0, 23, 25):
             raise_failure(build_entry(hours), describe_failure(BadData("column text is missing")))
     assert webhook.titles == ["[error] spam: score failed"] * 2

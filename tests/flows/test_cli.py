@@ -63,6 +63,8 @@ COMMANDS = [
         ["up"],
         ["deploy"],
         ["doctor"],
+        ["settings"],
+        ["migrate"],
         ["sample"],
         ["erase"],
         ["backup"],

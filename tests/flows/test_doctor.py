@@ -19,7 +19,8 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from feature_repo.lake import Lake, find_extension, run_transaction, write_lake
+from feature_repo.extensions import find_extension
+from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.leftovers import open_staging
 from feature_repo.release import Release
 from flows.checkup import Finding, Scene, examine
@@ -71,28 +72,28 @@ def test_no_lake_is_said_and_none_is_made(tmp_path: Path) -> None:
 
 
 def damage_catalog(lake: Lake) -> None:
-    content = bytearray(lake.catalog.read_bytes())
+    content = bytearray(lake.catalog.file.read_bytes())
     content[4096:20_000] = b"\x00" * (20_000 - 4096)
-    lake.catalog.write_bytes(content)
+    lake.catalog.file.write_bytes(content)
 
 
 def overwrite_catalog(lake: Lake) -> None:
-    lake.catalog.write_bytes(b"no database at all" * 1000)
+    lake.catalog.file.write_bytes(b"no database at all" * 1000)
 
 
 def lose_file(lake: Lake) -> None:
     execute(lake, "insert into ops.leases values ('x', 'r', 'elsewhere', 1, now(), timestamptz '2027-01-01', null)")
-    next(lake.data.rglob("*.parquet")).unlink()
+    next(Path(lake.storage.data).rglob("*.parquet")).unlink()
 
 
 def cut_file(lake: Lake) -> None:
     execute(lake, "insert into ops.leases values ('x', 'r', 'elsewhere', 1, now(), timestamptz '2027-01-01', null)")
-    file = next(lake.data.rglob("*.parquet"))
+    file = next(Path(lake.storage.data).rglob("*.parquet"))
     file.write_bytes(file.read_bytes()[:-10])
 
 
 def take_newer_format(lake: Lake) -> None:
-    with closing(sqlite3.connect(lake.catalog)) as connection, connection:
+    with closing(sqlite3.connect(lake.catalog.file)) as connection, connection:
         connection.execute("update ducklake_metadata set value = '99.0' where key = 'version'")
 
 
@@ -100,7 +101,7 @@ def take_newer_format(lake: Lake) -> None:
     ("harm", "words"),
     [
         (damage_catalog, "the catalog .* is damaged|the lake cannot be opened"),
-        (overwrite_catalog, "the lake cannot be opened: file is not a database"),
+        (overwrite_catalog, "the catalog .* is damaged: file is not a database"),
         (lose_file, "1 data files are gone or damaged: .*parquet"),
         (cut_file, "1 data files are gone or damaged: .*parquet"),
     ],

@@ -33,7 +33,7 @@ def filled(seed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         )
     (home / "scorelake.env").write_text("SCORELAKE_AUTHOR_KEY=secret\n")
     (home / "rows.csv").write_text("a\n1\n")
-    duckdb.execute("copy (select 1) to $1 (format parquet)", [str(lake.data / "ops" / "leases" / "orphan.parquet")])
+    duckdb.execute("copy (select 1) to $1 (format parquet)", [f"{lake.storage.data}/ops/leases/orphan.parquet"])
     return lake
 
 

@@ -1,10 +1,12 @@
+import json
 import logging
 from pathlib import Path
 
 import pytest
 
 from feature_repo.errors import BadData
-from flows.settings import read_settings
+from flows.settings import read_settings, read_with_sources
+from tests.flows.commands import run_command
 
 
 @pytest.fixture
@@ -64,3 +66,97 @@ def test_the_key_is_masked_wherever_settings_are_shown(
     environment.setenv("SCORELAKE_AUTHOR_KEY", "very secret")
     logging.getLogger("test").warning("settings=%s", read_settings())
     assert "very secret" not in caplog.text + repr(read_settings()) + str(read_settings().model_dump())
+
+
+def write_file(tmp_path: Path, name: str, **values: str) -> None:
+    (tmp_path / "home").mkdir(exist_ok=True)
+    lines = (f"SCORELAKE_{setting}={value}\n" for setting, value in values.items())
+    (tmp_path / "home" / name).write_text("".join(lines))
+
+
+def test_an_overlay_wins_over_the_file_and_a_variable_over_both(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_file(tmp_path, "scorelake.env", ENVIRONMENT="staging", WORKERS="3", SNAPSHOT_DAYS="3", RETRIES="3")
+    write_file(tmp_path, "scorelake.staging.env", WORKERS="4", SNAPSHOT_DAYS="4")
+    write_file(tmp_path, "scorelake.prod.env", WORKERS="9")
+    environment.setenv("SCORELAKE_SNAPSHOT_DAYS", "5")
+    settings, sources = read_with_sources()
+    assert (settings.retries, settings.workers, settings.snapshot_days, settings.engine) == (3, 4, 5, "local")
+    assert {name: sources[name] for name in ("retries", "workers", "snapshot_days", "engine")} == {
+        "retries": "scorelake.env",
+        "workers": "scorelake.staging.env",
+        "snapshot_days": "environment",
+        "engine": "default",
+    }
+    environment.setenv("SCORELAKE_ENVIRONMENT", "prod")
+    assert read_settings().workers == 9
+
+
+def test_an_environment_that_is_none_and_a_wrong_name_in_a_file_are_told(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("SCORELAKE_ENVIRONMENT", "production")
+    with pytest.raises(BadData, match="SCORELAKE_ENVIRONMENT is one of dev, staging, prod, found 'production'"):
+        read_settings()
+    environment.setenv("SCORELAKE_ENVIRONMENT", "prod")
+    write_file(tmp_path, "scorelake.prod.env", WORKRES="9")
+    with pytest.raises(BadData, match=r"unknown settings \['SCORELAKE_WORKRES'\] in .*scorelake\.prod\.env; known are"):
+        read_settings()
+
+
+def test_the_profile_of_a_team_says_at_once_all_that_lacks(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.delenv("PREFECT_API_URL", raising=False)
+    write_file(tmp_path, "scorelake.env", PROFILE="team", REDIS="127.0.0.1:6379", AUTHOR_KEY="k")
+    with pytest.raises(BadData, match="profile team lacks 5 settings") as told:
+        read_settings()
+    for name in ("CATALOG", "DATA", "FEATURE_REGISTRY", "MLFLOW", "PREFECT"):
+        assert f"\n  SCORELAKE_{name}: " in str(told.value)
+    environment.setenv("PREFECT_API_URL", "http://prefect.internal:4200/api")
+    with pytest.raises(BadData, match="profile team lacks 4 settings"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("CATALOG", "hunter2 is my password", "SCORELAKE_CATALOG: .*no address of PostgreSQL; expected postgres://"),
+        ("DATA", "gs://bucket/prefix", "SCORELAKE_DATA: .*lie at s3://bucket/prefix, found 'gs://bucket/prefix'"),
+    ],
+)
+def test_an_address_of_the_wrong_kind_is_told(
+    environment: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    environment.setenv(f"SCORELAKE_{name}", value)
+    with pytest.raises(BadData, match=words) as told:
+        read_settings()
+    assert "hunter2" not in str(told.value)
+
+
+def test_the_key_to_a_bucket_may_stand_under_the_names_that_amazons_tools_know(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("SCORELAKE_DATA", "s3://bucket/prefix")
+    environment.setenv("AWS_ACCESS_KEY_ID", "theirs")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    environment.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    environment.setenv("SCORELAKE_S3_REGION", "eu-central-1")
+    bucket = read_settings().lake.bucket
+    assert bucket is not None
+    assert (bucket.key_id, bucket.secret_key, bucket.region) == ("theirs", "secret", "eu-central-1")
+    assert read_with_sources()[1]["s3_access_key_id"] == "environment, AWS_ACCESS_KEY_ID"
+
+
+def test_settings_are_shown_with_their_sources_and_no_secret(tmp_path: Path) -> None:
+    address = "postgres://me:hunter2@db.internal/lake"
+    environment = {"SCORELAKE_HOME": str(tmp_path), "SCORELAKE_CATALOG": address, "SCORELAKE_WORKERS": "7"}
+    done = run_command("settings", "--json", environment=environment)
+    assert done.returncode == 0, done.stderr
+    shown = {one["name"]: (one["value"], one["source"]) for one in json.loads(done.stdout)["settings"]}
+    assert shown["SCORELAKE_CATALOG"] == ("********", "environment")
+    assert shown["SCORELAKE_WORKERS"] == ("7", "environment")
+    assert shown["SCORELAKE_RETENTION_DAYS"] == ("30", "default")
+    assert shown["SCORELAKE_HOME"] == (str(tmp_path), "environment")
+    table = run_command("settings", environment=environment)
+    assert "3 of " in table.stdout
+    assert "hunter2" not in done.stdout + table.stdout

@@ -111,7 +111,7 @@ def check(lake: Lake, cycle: int) -> list[str]:
         names = {Path(path).name for path in known} | {
             Path(path).name for (path,) in connection.execute(_KEPT).fetchall()
         }
-    counts["files that nobody knows"] = len({file.name for file in lake.data.rglob("*.parquet")} - names)
+    counts["files that nobody knows"] = len({file.name for file in Path(lake.storage.data).rglob("*.parquet")} - names)
     counts["files left in staging"] = len(list(lake.staging.glob("*")))
     return [f"{count} {what}" for what, count in counts.items() if count]
 

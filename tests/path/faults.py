@@ -125,7 +125,7 @@ def leave_lock(trial: Trial, step: str, cycle: int) -> int:
             time.sleep(60)
 
     child = fork(hold)
-    while not trial.lake.lock.with_suffix(".holder.json").exists():
+    while not trial.lake.catalog.locate_lock("writer").with_suffix(".holder.json").exists():
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -137,7 +137,7 @@ def lock_catalog(trial: Trial, step: str, cycle: int) -> int:
     seconds = trial.chance.choice([1.0, 3.0, 12.0])
 
     def hold() -> None:
-        with closing(sqlite3.connect(trial.lake.catalog, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(trial.lake.catalog.file, isolation_level=None)) as connection:
             connection.execute("begin immediate")
             time.sleep(seconds)
             connection.execute("rollback")

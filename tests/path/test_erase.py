@@ -23,10 +23,11 @@ from scoring.published import locate_published, publish_file
 from scoring.summaries import rebuild_summaries
 from tests.path.decoded_search import find_needles
 from training.erasure import forget_rows
-from training.registry import read_kept_rows, resolve
+from training.registry import resolve
 from training.reproduce import reproduce_version
 from training.run_log import ROWS_FILE
 from training.spec import read_spec
+from training.version import read_kept_rows
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)

@@ -48,7 +48,9 @@ def _importers(library: str) -> set[str]:
         ),
         ("mlflow", {"training/registry.py", "training/run_log.py"}),
         ("evidently", {"scoring/drift.py"}),
-        ("filelock", {"feature_repo/lake.py", "feature_repo/leftovers.py", "flows/up.py"}),
+        ("filelock", {"feature_repo/file_lock.py", "feature_repo/leftovers.py", "flows/up.py"}),
+        ("psycopg", {"feature_repo/catalogs/postgres.py", "feature_repo/databases.py"}),
+        ("boto3", {"feature_repo/storages/s3.py"}),
         ("googleapiclient", {"feature_repo/sources/youtube_client.py"}),
     ],
 )

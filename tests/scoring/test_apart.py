@@ -18,17 +18,17 @@ def refuse() -> None:
 
 
 def test_it_runs_in_another_process_and_its_errors_come_back() -> None:
-    assert run_apart(os.getpid, memory_mib=512) != os.getpid()
+    assert run_apart(os.getpid, memory_mib=768) != os.getpid()
     with pytest.raises(BadData, match="not this"):
-        run_apart(refuse, memory_mib=512)
+        run_apart(refuse, memory_mib=768)
 
 
 def test_what_needs_more_memory_than_it_may_is_refused_with_what_to_do() -> None:
-    assert run_apart(partial(take, 200), memory_mib=512) == 200
+    assert run_apart(partial(take, 200), memory_mib=768) == 200
     words = (
-        r"more than the 512 MiB of SCORELAKE_MONITOR_MEMORY_MIB, .* SCORELAKE_DRIFT_SAMPLE_ROWS; nothing was written"
+        r"more than the 768 MiB of SCORELAKE_MONITOR_MEMORY_MIB, .* SCORELAKE_DRIFT_SAMPLE_ROWS; nothing was written"
     )
     with pytest.raises(Refused, match=words):
-        run_apart(partial(take, 700), memory_mib=512)
+        run_apart(partial(take, 1_000), memory_mib=768)
     with pytest.raises(Refused, match=words):
-        run_apart(partial(os._exit, 9), memory_mib=512)
+        run_apart(partial(os._exit, 9), memory_mib=768)

@@ -8,11 +8,12 @@ import pytest
 
 from feature_repo.errors import BadData
 from feature_repo.lake import Lake, write_lake
+from feature_repo.storages.local import LocalStorage
 from flows.compare import build_report
 from scoring.compare import Comparison, compare_versions, estimate_share
 from scoring.compare_plot import draw_comparison
-from training.registry import ModelVersion
 from training.spec import read_spec
+from training.version import ModelVersion
 
 TRAINED_AT = datetime(2026, 3, 1, tzinfo=UTC)
 SCORES = [  # comment, label and confidence of version 2, of version 1, what it is
@@ -24,7 +25,7 @@ SCORES = [  # comment, label and confidence of version 2, of version 1, what it 
 
 
 def name_version(version: str) -> ModelVersion:
-    return ModelVersion("spam", version, "", Path(), {"as_of": TRAINED_AT.isoformat()})
+    return ModelVersion("spam", version, "", "", {"as_of": TRAINED_AT.isoformat()}, LocalStorage(Path()))
 
 
 def add_scores(lake: Lake, *, labelled_at: datetime) -> None:

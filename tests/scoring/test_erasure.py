@@ -26,13 +26,12 @@ def stage(lake: Lake, run_id: str) -> Path:
         data_version=1,
         rows=1,
         batches_ahead=0,
-        home=str(lake.home),
         started_at=NOW,
         scorers=(Scorer("1", "", "", "", ""),),
         partitions=partitions,
     )
-    save_plan(plan)
-    return plan.staging
+    save_plan(lake, plan)
+    return lake.staging / run_id
 
 
 def read_volumes(lake: Lake) -> list[tuple[str, int]]:

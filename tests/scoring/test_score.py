@@ -125,7 +125,9 @@ def test_a_run_killed_between_partitions_is_taken_up_and_finished(trained: Lake)
 
     receipt = score(trained, "score-spam-next")
     assert (receipt.run_id, receipt.is_resumed) == ("score-spam-killed", True)
-    published = {file.name: file.stat().st_mtime_ns for file in trained.data.rglob("score-spam-killed/*.parquet")}
+    published = {
+        file.name: file.stat().st_mtime_ns for file in Path(trained.storage.data).rglob("score-spam-killed/*.parquet")
+    }
     assert {name: published[name] for name in finished} == finished, "a finished partition was computed again"
     texts, scores, distinct, _ = read_counts(trained)
     assert texts == scores == distinct

@@ -17,18 +17,11 @@ from training.gate import judge
 from training.kept_rows import build_kept_rows
 from training.model import TRUSTED_TYPES, build_matrix, load_pipeline, score_matrix
 from training.promotions import Action, Promotion, append_promotion, read_standing
-from training.registry import (
-    ModelVersion,
-    find_newest,
-    list_versions,
-    mirror_aliases,
-    read_kept_rows,
-    register_version,
-    resolve,
-)
+from training.registry import find_newest, list_versions, mirror_aliases, register_version, resolve
 from training.run_record import build_record
 from training.spec import ModelSpec
 from training.trial import Trial
+from training.version import ModelVersion, read_kept_rows
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -51,9 +51,9 @@ def test_what_was_resolved_once_needs_no_mlflow(trained: Lake, tmp_path: Path) -
     assert ask_again(moved)[2:] == [said[2].replace(str(trained.home), str(moved.home)), said[3], False]
 
 
-@pytest.mark.parametrize("name", ["path", "descriptor_path"])
+@pytest.mark.parametrize("name", ["model.skops", "descriptor.json"])
 def test_an_altered_file_is_refused_without_mlflow_too(trained: Lake, name: str) -> None:
-    file = getattr(resolve_again(trained, "sentiment", "1"), name)
+    file = resolve_again(trained, "sentiment", "1").path.with_name(name)
     file.write_bytes(file.read_bytes() + b" ")
     with pytest.raises(BadData, match="is not the one that was registered"):
         resolve_again(trained, "sentiment", "1")

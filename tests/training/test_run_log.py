@@ -12,8 +12,9 @@ from feature_repo.lake import Lake
 from training.behaviour import build_text_matrix, read_behaviours
 from training.describe import read_matrix
 from training.model import load_pipeline, score_matrix
-from training.registry import ModelVersion, resolve
+from training.registry import resolve
 from training.spec import read_spec
+from training.version import ModelVersion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
