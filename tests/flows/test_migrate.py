@@ -51,9 +51,8 @@ def test_a_lake_moves_with_its_models_and_goes_on(two_versions: Path, team: Team
     origin = Lake(shutil.copytree(two_versions, tmp_path / "origin"))
     before = count_rows(origin)
     receipt = run(team, "migrate", str(origin.home))
-    own = before.pop("ops.releases")  # of each lake alone
-    assert own == 1
-    assert {one["table"]: one["rows"] for one in receipt["tables"]} == before
+    copied = {table: rows for table, rows in before.items() if table != "ops.releases"}  # which is of each lake alone
+    assert {one["table"]: one["rows"] for one in receipt["tables"]} == copied
     assert receipt["versions"] == 3
     assert run(team, "score", "spam")["rows_scored"] == 0
     assert run(team, "score", "sentiment")["rows_scored"] == before["raw.comments"]
