@@ -4,9 +4,9 @@ An address is what libpq takes: postgres://user:password@host:port/database, or 
 dbname=lake". It may hold a password, so none is ever shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from feature_repo.errors import BadData, Unavailable
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import psycopg
 
 Driver = Literal["psycopg", "asyncpg"]
+# A break of half a minute is lived through; that the other end is gone is noticed within a minute.
+PATIENCE: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 6,
+    "tcp_user_timeout": 50_000,
+}
 
 
 def import_psycopg() -> Any:
@@ -43,12 +51,24 @@ def describe_address(address: str) -> str:
     return f"postgres://{words.get('host', 'localhost')}:{words.get('port', 5432)}/{words.get('dbname', '')}"
 
 
+def write_words(words: Mapping[str, Any]) -> str:
+    """An address as words of libpq; what `parse_address` reads."""
+    import_psycopg()
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - of the optional extra
+
+    return make_conninfo(**words)
+
+
 def build_url(address: str, driver: Driver) -> str:
-    """The URL under which SQLAlchemy reaches a database, with its password."""
+    """The URL under which SQLAlchemy reaches a database, with its password.
+
+    For asyncpg without the files of certificates, which it takes as an object alone.
+    """
     from sqlalchemy import URL  # noqa: PLC0415 - for Feast, MLflow and Prefect alone
 
     words = parse_address(address)
     own = {name: words.pop(name, None) for name in ("user", "password", "host", "port", "dbname")}
+    words = {**PATIENCE, **words}
     if driver == "asyncpg":  # which has its own name for it, and for nothing else
         words = {"ssl": words["sslmode"]} if "sslmode" in words else {}
     url = URL.create(
@@ -67,8 +87,9 @@ def build_url(address: str, driver: Driver) -> str:
 def open_database(address: str, purpose: str) -> Iterator["psycopg.Connection[Any]"]:
     """Open a session in which each statement is a transaction; raises `Unavailable` if it cannot be reached."""
     psycopg = import_psycopg()
+    words = {**PATIENCE, **parse_address(address), "application_name": purpose[:63]}
     try:
-        with psycopg.connect(address, autocommit=True, application_name=purpose[:63], connect_timeout=10) as connection:
+        with psycopg.connect(**words, autocommit=True) as connection:
             yield connection
     except psycopg.OperationalError as error:
         raise Unavailable(f"the database {describe_address(address)} does not answer: {str(error).strip()}") from error

@@ -4,8 +4,9 @@ This is the only module that opens DuckDB on the lake and, with `upkeep`, the on
 table by name: declarations are in `contracts`, statements in the modules that own them.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Final, TypeVar
 import duckdb
 import stamina
 
-from feature_repo.catalogs import BUSY, LOST, NOT_THE_WRITER, WRITER, Catalog
+from feature_repo.catalogs import WRITER, Catalog
 from feature_repo.catalogs.postgres import PostgresCatalog
 from feature_repo.catalogs.sqlite import SqliteCatalog
+from feature_repo.commits import explain_commit, explain_loss, is_not_allowed, may_pass
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.extensions import find_extension
 from feature_repo.release import check_readable, check_writable, explain_age, explain_format
@@ -26,6 +28,7 @@ from feature_repo.storages.s3 import Bucket, S3Storage
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
 DUCKLAKE: Final = "ducklake"
 
 
@@ -111,16 +114,13 @@ def read_lake(lake: Lake, *, is_locked: bool = False) -> Iterator[duckdb.DuckDBP
     """
     if not lake.catalog.exists():
         raise Unavailable(f"no lake at {lake.home}; make one with `scorelake apply` or `scorelake ingest`")
-    if is_locked:
-        connection = _attach(lake, read_only=True)
-        _lock(connection, lake)
-    else:
-        connection = _connect(lake, read_only=True)
-    try:
-        with explain_age(connection):
-            yield connection
-    finally:
-        connection.close()
+    with explain_loss(lake.catalog):
+        connection = _open_locked(lake) if is_locked else _connect(lake, read_only=True)
+        try:
+            with explain_age(connection):
+                yield connection
+        finally:
+            _close(connection)
 
 
 @contextmanager
@@ -139,49 +139,45 @@ def write_lake(lake: Lake, *, purpose: str, wait_seconds: float | None = None) -
     lake.staging.mkdir(parents=True, exist_ok=True)
     patience = lake.lock_wait_seconds if wait_seconds is None else wait_seconds
     lake.catalog.prepare()
-    with lake.catalog.hold(WRITER, purpose, patience) as has_predecessor_failed:
+    with lake.catalog.hold(WRITER, purpose, patience) as has_predecessor_failed, explain_loss(lake.catalog):
         connection = _connect(lake, read_only=False)
         try:
             check_writable(connection)
             lake.catalog.guard()
-            if has_predecessor_failed:  # what it wrote and never committed is in nobody's way, and nobody's
-                connection.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
+            if has_predecessor_failed:
+                _delete_orphans(connection)
             with explain_age(connection):
                 yield connection
         finally:
-            connection.close()
+            _close(connection)
+
+
+def _delete_orphans(connection: duckdb.DuckDBPyConnection) -> None:
+    """Delete what a dead writer wrote and never committed: it is in nobody's way, and nobody's."""
+    try:
+        connection.execute("call ducklake_delete_orphaned_files('lake', cleanup_all => true)")
+    except duckdb.Error as error:
+        if not is_not_allowed(error):
+            raise
+        _log.warning("orphans left to `scorelake maintain`, this role may not delete them: %s", error)
 
 
 def run_transaction(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     """Run `work` in one transaction: all of it is committed, or nothing.
 
     A commit that fails on a busy catalog is tried again; `work` must therefore be safe to repeat. Raises `Unavailable`
-    if it stays busy, or if the writer lock was lost and somebody else has taken it.
+    if it stays busy, or if the writer lock was lost and somebody else has taken it, and `Refused` if this role may not
+    do it.
     """
     try:
-        for attempt in stamina.retry_context(on=_may_pass, attempts=5, timeout=30):
+        for attempt in stamina.retry_context(on=may_pass, attempts=5, timeout=30):
             with attempt:
                 result = _run_once(connection, work)
     except duckdb.Error as error:
-        if NOT_THE_WRITER in str(error):
-            raise Unavailable(
-                "this process does not hold the writer lock any more: its connection to the catalog was cut, and "
-                "another writer has taken over; nothing was written. Try again"
-            ) from error
-        if any(words in str(error) for words in LOST):
-            raise Unavailable(
-                f"the catalog was lost in the middle of a transaction, and whether it was committed is not known here: "
-                f"{error}. Run it again; it does what is still owed"
-            ) from error
-        if not isinstance(error, duckdb.TransactionException) or "locked" not in str(error):
+        if (told := explain_commit(error)) is None:
             raise
-        raise Unavailable(f"the lake's catalog is being used by someone else, for too long: {error}") from error
+        raise told from error
     return result
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether a commit surely did not happen and may the next time; one that may have happened is never repeated."""
-    return isinstance(error, duckdb.TransactionException) and any(words in str(error) for words in BUSY)
 
 
 def _run_once(connection: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
@@ -216,6 +212,8 @@ def quote_name(name: str) -> str:
 def _connect(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = _open_instance(lake, lake.catalog.read_identity(), read_only=read_only).cursor()
     connection.execute("use lake")
+    # A process that lives on gives back what a query took. Set each time: any database that is closed stops it for all.
+    connection.execute("set allocator_background_threads = true")
     return connection
 
 
@@ -248,19 +246,21 @@ def _attach(lake: Lake, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def attach_origin(connection: duckdb.DuckDBPyConnection, origin: Lake) -> None:
-    """Attach another lake for reading, as `origin`, to a connection that writes to one."""
-    connection.execute(f"load '{find_extension(origin.catalog.extension)}'")
-    for secret in (*origin.catalog.list_secrets(), *origin.storage.list_secrets()):
+def attach_other(connection: duckdb.DuckDBPyConnection, other: Lake, name: str, *, read_only: bool = True) -> None:
+    """Attach another lake under a name of its own to a connection that writes to one."""
+    connection.execute(f"load '{find_extension(other.catalog.extension)}'")
+    for secret in (*other.catalog.list_secrets(), *other.storage.list_secrets()):
         connection.execute(secret)
-    connection.execute(_build_attach(origin, "origin", read_only=True))
+    connection.execute(_build_attach(other, name, read_only=read_only))
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+def _open_locked(lake: Lake) -> duckdb.DuckDBPyConnection:
+    connection = _attach(lake, read_only=True)
     allowed = ", ".join(quote_text(f"{folder}/") for folder in (lake.folder, lake.storage.data))
     connection.execute(f"set allowed_directories = [{allowed}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
+    return connection
 
 
 def _build_attach(lake: Lake, name: str, *, read_only: bool) -> str:
@@ -288,8 +288,11 @@ def list_extensions(lake: Lake) -> tuple[str, ...]:
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
+    # A failed commit has already ended the transaction; the error that matters is the one being raised.
+    with suppress(duckdb.Error):
         connection.execute("rollback")
-    except duckdb.TransactionException:
-        # A failed commit has already ended the transaction; the error that matters is the one being raised.
-        return
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    _roll_back(connection)  # closing would do it, and end the whole process if the catalog is lost
+    connection.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from feature_repo.catalogs import WRITER
 from feature_repo.errors import BadData, Refused
-from feature_repo.lake import Lake, attach_origin, quote_name, run_transaction, write_lake
+from feature_repo.lake import Lake, attach_other, quote_name, run_transaction, write_lake
 from feature_repo.tables.ops import RELEASES
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def copy_lake(origin: Lake, target: Lake) -> tuple[TableDigest, ...]:
         origin.catalog.hold(WRITER, "migrate to another lake", origin.lock_wait_seconds),
         write_lake(target, purpose=f"migrate from {origin.home}") as connection,
     ):
-        attach_origin(connection, origin)
+        attach_other(connection, origin, "origin")
         try:
             # Which releases have migrated a lake is a history of that lake alone.
             tables = [name for (name,) in connection.execute(_TABLES).fetchall() if name != RELEASES.name]

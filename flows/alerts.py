@@ -23,11 +23,12 @@ from feature_repo.alerts import (
     read_due_alerts,
     read_open_alerts,
 )
-from feature_repo.errors import ScorelakeError
+from feature_repo.errors import ScorelakeError, Unavailable
 from feature_repo.lake import read_lake, run_transaction, write_lake
 from flows.entry import Entry
 from flows.failures import Failure
 from flows.notices import NoticeFailed, has_channel, send_notice
+from flows.prefect_api import explain_silence
 from training.spec import list_specs
 
 _log = logging.getLogger(__name__)
@@ -157,6 +158,12 @@ def _name_key(entry: Entry) -> str:
 
 
 def _name_run(entry: Entry) -> str:
-    # The server that a command starts for itself is gone when somebody follows the link.
-    is_lasting = bool(os.environ.get("PREFECT_UI_URL") or deployment.id)
-    return f"Run {entry.run_id}" + (f": {flow_run.ui_url}" if is_lasting and flow_run.ui_url else "")
+    try:
+        with explain_silence():
+            # The server that a command starts for itself is gone when somebody follows the link.
+            is_lasting = bool(os.environ.get("PREFECT_UI_URL") or deployment.id)
+            link = flow_run.ui_url if is_lasting else None
+    except Unavailable as error:  # perhaps for the very reason that is told
+        _log.warning("no link to a run run_id=%s reason=%s", entry.run_id, error)
+        link = None
+    return f"Run {entry.run_id}" + (f": {link}" if link else "")

@@ -4,17 +4,22 @@ Not flows: a backup must work when Prefect does not, and a restore brings Prefec
 """
 
 import platform
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from feature_repo.backups.contents import RUNS
 from feature_repo.backups.manifest import Manifest
 from feature_repo.backups.restore import RestoreReceipt, RestoreRequest, restore_backup, verify_backup
 from feature_repo.backups.store import Store, find_manifest, list_names
 from feature_repo.backups.take import BackupReceipt, BackupRequest, take_backup
+from feature_repo.catalog_copy import check_empty, import_catalog
 from feature_repo.errors import Refused, Unavailable
 from feature_repo.lake import Lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
@@ -25,6 +30,7 @@ from flows.settings import read_settings
 from flows.stage import begin_run, run_step
 from flows.up_state import read_state
 from scoring.lease import release_all
+from training.transfer import copy_models, copy_runs
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,26 +74,30 @@ def backup(
     """
     releases = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     with begin_run("backup", now=now) as entry:
-        request = BackupRequest(folder, entry.run_id, entry.now, releases, with_settings, keep)
+        copy = partial(_copy_runs, entry.lake) if entry.lake.mlflow_address else None
+        request = BackupRequest(folder, entry.run_id, entry.now, releases, with_settings, keep, copy)
         receipt = run_step(entry, lambda: take_backup(entry.lake, request, _report("back up files")))
         run_step(entry, lambda: _record(entry, receipt))
         return receipt
 
 
 def restore(folder: Path, *, name: str | None = None, is_replacing: bool = False) -> RestoreReceipt:
-    """Restore a backup into SCORELAKE_HOME; see `restore_backup`.
+    """Restore a backup into SCORELAKE_HOME, see `restore_backup`, and into the servers of a team's settings.
 
-    Raises `Unavailable` also while `scorelake up` runs there, and `Refused` if the lake lies outside of the home.
+    Raises `Unavailable` also while `scorelake up` runs there, and `Refused` if the servers hold a lake already.
     """
     settings = read_settings()
-    home = settings.home
-    if settings.lake.is_shared:
-        raise Refused("the lake of the settings lies outside of the home; restore it by the means of its servers")
+    home, lake = settings.home, settings.lake
+    if lake.is_shared:
+        if not (lake.catalog_address and lake.mlflow_address and lake.bucket):
+            raise Refused("a lake is restored into a home, or with SCORELAKE_CATALOG, _MLFLOW and _DATA into servers")
+        check_empty(lake)
     state = read_state(home)
     if state is not None and state.is_alive:
         raise Unavailable(f"`scorelake up` runs on {home}; stop it before another home is put in its place")
     request = RestoreRequest(folder, home, name, is_replacing, settings.lock_wait_seconds)
-    receipt = restore_backup(request, _finish, _report("restore files"))
+    finish = partial(_move_in, lake) if lake.is_shared else _finish
+    receipt = restore_backup(request, finish, _report("restore files"))
     is_told = receipt.settings == "missing" and settings.author_key is not None
     return replace(receipt, settings="in the environment") if is_told else receipt
 
@@ -180,6 +190,28 @@ def _finish(lake: Lake) -> None:
     """Give back the leases of runs that worked on the home that was backed up: none of them works on this one."""
     with write_lake(lake, purpose="restore") as connection:
         run_transaction(connection, release_all)
+
+
+def _move_in(servers: Lake, restored: Lake) -> None:
+    """Bring a restored lake to the servers of another: its catalog last, so that a kill leaves none there."""
+    _finish(restored)
+    target = replace(servers, home=restored.home)  # which gets its place when all is there
+    storage, here = target.storage, restored.storage
+    storage.prepare()
+    for file in list(here.list_files(here.data)):
+        storage.move(file.address, storage.data + file.address.removeprefix(here.data))
+    copy_models(restored, target)
+    import_catalog(restored, target)
+    for folder in (restored.folder, restored.home / "mlflow"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy_runs(lake: Lake, target: Path) -> None:
+    """Write MLflow's store of a lake into a file."""
+    with TemporaryDirectory(dir=target.parent) as folder:
+        copy = Lake(Path(folder))
+        copy_runs(lake, copy)
+        (copy.home / RUNS).replace(target)
 
 
 def _record(entry: Entry, receipt: BackupReceipt) -> None:

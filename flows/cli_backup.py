@@ -32,7 +32,8 @@ def backup(
 
     Others may read and write meanwhile: writers wait for as long as the catalog alone is copied. What the folder has
     from earlier backups is not copied again. Folders and files are readable by their owner only. Not in it are
-    scorelake.env, unless asked for, logs, and the published file, which `scorelake publish` makes.
+    scorelake.env, unless asked for, logs, and the published file, which `scorelake publish` makes. Of a lake on
+    servers, catalog, files and models are in it as if they lay in the home; Prefect's state is not.
 
     Example: `scorelake backup /mnt/backups/scorelake --keep 30`
     """
@@ -58,7 +59,7 @@ def restore(
     """Restore a backup into SCORELAKE_HOME, which must be empty or missing, or hold scorelake.env alone.
 
     All of it is copied beside the home and verified by digest before the home gets its place. A scorelake.env that is
-    there is kept if the backup has none.
+    there is kept if the backup has none. Where the settings name servers, without a lake yet, it is moved into them.
 
     Example: `SCORELAKE_HOME=/srv/scorelake scorelake restore /mnt/backups/scorelake`
     """

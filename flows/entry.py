@@ -29,7 +29,10 @@ def begin(kind: str, model: str | None = None, now: datetime | None = None) -> E
     """Begin a run: read the settings and, if the caller gave no instant, the clock."""
     at = now or datetime.now(UTC)
     name = f"{kind}-{model}" if model else kind
-    return Entry(kind, model, read_settings(), at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+    settings = read_settings()
+    if settings.lake.is_shared:  # and this may be the first run on this host
+        settings.home.mkdir(parents=True, exist_ok=True)
+    return Entry(kind, model, settings, at, f"{name}-{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
 
 
 def name_run(template: str) -> Callable[[], str]:

@@ -14,6 +14,7 @@ from flows.progress import report_progress
 from flows.report import Report
 from flows.stage import begin_run, prepare_lake, run_step, stage, tell
 from scoring.lease import list_live_runs
+from scoring.overview import delete_reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class MaintainReceipt:
     ----------
     leftovers
         Files and folders of dead runs that were deleted from staging and spill.
+    reports
+        Pages and pictures of old runs that were deleted.
     disk_bytes_before, disk_bytes_after
         Size of the lake's folder, with what older snapshots need.
     """
@@ -32,6 +35,7 @@ class MaintainReceipt:
     purge: PurgeReceipt
     compaction: CompactionReceipt
     leftovers: int
+    reports: int
     disk_bytes_before: int
     disk_bytes_after: int
 
@@ -51,7 +55,8 @@ def maintain(now: datetime | None = None) -> MaintainReceipt:
         purge = run_step(entry, lambda: purge_deleted(entry.lake, list_expiring(), before=horizon))
         compaction = run_step(entry, lambda: compact_tables(entry.lake, on_progress=_report_tables))
         leftovers = run_step(entry, lambda: _delete_leftovers(entry, horizon))
-        receipt = MaintainReceipt(expiry, purge, compaction, leftovers, before, measure_disk(entry.lake))
+        reports = delete_reports(entry.lake, before=entry.now - timedelta(days=entry.settings.report_days))
+        receipt = MaintainReceipt(expiry, purge, compaction, leftovers, reports, before, measure_disk(entry.lake))
         tell(entry, build_report(receipt))
         return receipt
 
@@ -69,6 +74,7 @@ def build_report(receipt: MaintainReceipt) -> Report:
         "files deleted": purge.files_deleted,
         "of them orphans": purge.orphans_deleted,
         "leftovers of dead runs deleted": receipt.leftovers,
+        "old reports deleted": receipt.reports,
         "files of tables": f"{compaction.files_before:,} → {compaction.files_after:,}",
         "MiB of tables": f"{compaction.bytes_before / 2**20:,.1f} → {compaction.bytes_after / 2**20:,.1f}",
         "MiB on disk": f"{receipt.disk_bytes_before / 2**20:,.1f} → {receipt.disk_bytes_after / 2**20:,.1f}",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from feature_repo.databases import build_url
+from feature_repo.databases import build_url, parse_address
 from feature_repo.errors import Unavailable
 from flows.processes import is_listening
 from flows.up_state import SERVER, read_state
@@ -56,17 +56,31 @@ def set_environment(home: Path, database: str | None = None) -> None:
     """
     if database is not None:
         # In the environment, and not among arguments, which every user of the machine may see.
-        os.environ.setdefault("PREFECT_SERVER_DATABASE_CONNECTION_URL", build_url(database, "asyncpg"))
+        for name, value in _build_database(database).items():
+            os.environ.setdefault(name, value)
     defaults = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # runs older than 90 days leave its database
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # commands speak for themselves
         "PREFECT_LOGGING_HANDLERS_API_LEVEL": "INFO",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60",  # as in prefect.yaml; see flows/automations.py
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",  # what its server says while its database is away
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def _build_database(address: str) -> dict[str, str]:
+    """Variables by which Prefect reaches a database, with the certificates that the address names."""
+    words, tls = parse_address(address), "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_TLS_"
+    found = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": build_url(address, "asyncpg")}
+    if not str(words.get("sslmode", "")).startswith("verify-"):
+        return found
+    files = {"CA_FILE": words.get("sslrootcert"), "CERT_FILE": words.get("sslcert"), "KEY_FILE": words.get("sslkey")}
+    given = {f"{tls}{name}": file for name, file in files.items() if file and file != "system"}
+    return {**found, **given, f"{tls}ENABLED": "true", f"{tls}CHECK_HOSTNAME": str(words["sslmode"] == "verify-full")}
 
 
 @contextmanager

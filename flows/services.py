@@ -1,6 +1,7 @@
 """Programs that are kept running: started in a group of their own, and started again, ever later, when they die."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -45,8 +46,7 @@ class Service:
     def start(self) -> ProcessMark:
         """Start it in a session of its own: a Ctrl-C in the terminal is for whoever started it alone."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".before.log"))
+        self.shorten_log()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
                 self.command,
@@ -59,6 +59,15 @@ class Service:
             )
         self.changed_at = time.monotonic()
         return mark_process(self.process.pid)
+
+    def shorten_log(self) -> None:
+        """Put a log that has grown large aside, in the place of the one before; the program writes on meanwhile.
+
+        It appends, so it goes on at the beginning. What it says within the instant between is lost.
+        """
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".before.log"))
+            os.truncate(self.log, 0)
 
     def read_exit(self) -> int | None:
         """The exit code with which it has just died, once; None while it runs or is known to be down."""

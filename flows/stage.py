@@ -30,6 +30,7 @@ from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin, name_run
 from flows.failures import Failure, describe_failure
 from flows.pages import Pages
+from flows.prefect_api import explain_silence
 from flows.report import Report, build_markdown
 from flows.tables import list_tables
 
@@ -173,9 +174,13 @@ def tell(entry: Entry, report: Report, pages: Pages | None = None) -> None:
     """Keep a report as the run's artifact, where the Prefect UI shows it."""
     key = f"{entry.kind}-{entry.model}" if entry.model else entry.kind
     pages = pages or Pages()
-    create_markdown_artifact(build_markdown(report, pages.links), key=key, description=entry.run_id)
-    if pages.picture:
-        create_image_artifact(pages.picture, key=f"{key}-picture", description=entry.run_id)
+    try:
+        with explain_silence():
+            create_markdown_artifact(build_markdown(report, pages.links), key=key, description=entry.run_id)
+            if pages.picture:
+                create_image_artifact(pages.picture, key=f"{key}-picture", description=entry.run_id)
+    except Unavailable as error:  # the run has done what it was asked for
+        _log.warning("report not kept run_id=%s reason=%s", entry.run_id, error)
 
 
 def prepare_lake(lake: Lake, *, is_thorough: bool = False) -> tuple[str, ...]:

@@ -93,7 +93,9 @@ class FlowSession:
             self.server.wait()
             self.progress.remove_task(waiting)
         from flows.crashed import mark_process_of_runs
+        from flows.prefect_api import explain_silence
 
+        self.until_end.enter_context(explain_silence())
         self.until_end.enter_context(mark_process_of_runs())
 
     def show(self, receipt: Any, build_report: Callable[[Any], "Report"]) -> None:

@@ -246,8 +246,8 @@ def _keep_running(home: Path, api: str, services: dict[str, Service], say: Say) 
                 _free_slots(api, say, datetime.now(UTC) - _SUBMISSION)
             looked_at = time.monotonic()
         for service in services.values():
-            code = service.read_exit()
-            if code is not None:
+            service.shorten_log()
+            if (code := service.read_exit()) is not None:
                 wait = f"starting it again in {service.wait_seconds:.0f} s (log: {service.log})"
                 say(f"{service.name} {describe_exit(code)}; {wait}")
             elif service.is_due():

@@ -5,13 +5,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
 import botocore.exceptions
+
+from tests.secure_servers import Certificates
 
 # The bucket that it has from the start; each one takes volumes, of which there are few.
 BUCKET = "tests"
@@ -26,19 +28,37 @@ class ObjectServer:
     endpoint: str
     key_id: str = "tester"
     secret_key: str = "a key for tests"  # noqa: S105 - of a server on loopback
+    ca_file: str | None = None
+
+
+# May do what a policy of a bucket says, see `allow`; until then nothing.
+SCORER = ("scorer", "another key for tests")
 
 
 @contextmanager
-def serve_objects(folder: Path, *, host: str = "127.0.0.1") -> Iterator[ObjectServer]:
-    """Start a server that keeps its objects in a folder; it ends with the block."""
-    ports = _find_ports(host)
-    server = ObjectServer(f"http://{host}:{ports['s3']}")
+def serve_objects(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    certificates: Certificates | None = None,
+    wrap: Callable[..., list[str]] = lambda *command: [*command],
+) -> Iterator[ObjectServer]:
+    """Start a server that keeps its objects in a folder; it ends with the block, and speaks TLS if it can.
+
+    `wrap` makes a command start elsewhere, where `host` is an address and every port is free.
+    """
+    ports = _find_ports()
+    server, secure = ObjectServer(f"http://{host}:{ports['s3']}"), list[str]()
+    if certificates is not None:
+        server = ObjectServer(f"https://{host}:{ports['s3']}", ca_file=str(certificates.ca))
+        secure = [f"-s3.cert.file={certificates.certificate}", f"-s3.key.file={certificates.key}"]
     users = [
         {
             "name": "tester",
             "credentials": [{"accessKey": server.key_id, "secretKey": server.secret_key}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
+        },
+        {"name": "scorer", "credentials": [dict(zip(("accessKey", "secretKey"), SCORER, strict=True))], "actions": []},
     ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "users.json").write_text(json.dumps({"identities": users}))
@@ -57,7 +77,9 @@ def serve_objects(folder: Path, *, host: str = "127.0.0.1") -> Iterator[ObjectSe
     ]
     quiet = ["-master.telemetry=false", "-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen([*command, *options, *lean, *quiet, *numbers], stdout=log, stderr=log, cwd=folder)
+        process = subprocess.Popen(
+            wrap(*command, *options, *lean, *quiet, *numbers, *secure), stdout=log, stderr=log, cwd=folder
+        )
     try:
         _wait(server, process, folder / "server.log")
         yield server
@@ -76,7 +98,16 @@ def open_client(server: ObjectServer) -> "boto3.client":
         region_name="us-east-1",
         aws_access_key_id=server.key_id,
         aws_secret_access_key=server.secret_key,
+        verify=server.ca_file,
     )
+
+
+def allow(server: ObjectServer, policy: str) -> None:
+    """Let the key `SCORER` do in the bucket what a policy says, as it would be given to a user of Amazon's."""
+    principal = {"AWS": ["arn:aws:iam::000000000000:user/scorer"]}
+    said = json.loads(policy)
+    said["Statement"] = [{**statement, "Principal": principal} for statement in said["Statement"]]
+    open_client(server).put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(said))
 
 
 def _wait(server: ObjectServer, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -94,12 +125,12 @@ def _wait(server: ObjectServer, process: "subprocess.Popen[bytes]", log: Path) -
             return
 
 
-def _find_ports(host: str) -> dict[str, int]:
-    """Free ports, all different: they are held until the last one is known."""
+def _find_ports() -> dict[str, int]:
+    """Ports that are free on loopback, all different: they are held until the last one is known."""
     with ExitStack() as held:
         ports = {}
         for name in (*_PARTS, *(f"{part} grpc" for part in _PARTS)):
             probe = held.enter_context(socket.socket())
-            probe.bind((host, 0))
+            probe.bind(("127.0.0.1", 0))
             ports[name] = probe.getsockname()[1]
     return ports

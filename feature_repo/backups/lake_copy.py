@@ -5,15 +5,19 @@ Data files are never written to again: they can be copied later, unless maintena
 
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
 from feature_repo.backups.database import copy_database_apart
-from feature_repo.errors import Refused, Unavailable
+from feature_repo.catalog_copy import export_catalog
+from feature_repo.errors import Unavailable
 from feature_repo.lake import Lake, read_lake, write_lake
 from feature_repo.release import Release, read_release
+from feature_repo.storages import StoredFile
 from feature_repo.upkeep import find_broken_files
 
+_PURPOSE: Final = "copy the catalog for a backup"
 _TABLES: Final = (
     "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'lake' order by all"
 )
@@ -26,40 +30,34 @@ class LakeCopy:
     Parameters
     ----------
     files
-        Everything below the lake's data folder then: what the catalog names, and perhaps what it will delete.
+        Everything in the lake's data folder then: what the catalog names, and perhaps what it will delete.
     release
         The release that the lake is at; None if it does not say.
     held_seconds
         For how long other writers had to wait.
     """
 
-    files: tuple[Path, ...]
+    files: tuple[StoredFile, ...]
     release: Release | None
     held_seconds: float
 
 
 def copy_catalog(lake: Lake, target: Path) -> LakeCopy:
-    """Copy the catalog and list the data files, between two writers; readers and waiting runs are not disturbed.
+    """Copy the catalog into a file and list the data files, between two writers; readers are not disturbed.
 
-    Raises
-    ------
-    Refused
-        If the lake lies where other hosts reach it: its servers have means of their own.
-    Unavailable
-        If there is no lake, or somebody writes to it for too long.
+    Raises `Unavailable` if there is no lake, or somebody writes to it for too long.
     """
-    if lake.is_shared:
-        raise Refused(
-            f"the lake lies at {lake.catalog.describe()} and {lake.storage.data}, outside of the home; back it up by "
-            "the means of its servers: the database first (pg_dump), the bucket after it"
-        )
     if not lake.catalog.exists():
         raise Unavailable(f"no lake at {lake.home}, so there is nothing to back up")
-    with write_lake(lake, purpose="copy the catalog for a backup") as connection:
+    with TemporaryDirectory(dir=target.parent) as folder, write_lake(lake, purpose=_PURPOSE) as connection:
         since = perf_counter()
         release = read_release(connection)
-        copy_database_apart(lake.catalog_file, target, wait_seconds=lake.lock_wait_seconds)
-        files = tuple(sorted(path for path in Path(lake.storage.data).rglob("*") if path.is_file()))
+        file = lake.catalog_file
+        if lake.catalog_address is not None:
+            export_catalog(connection, lake, Lake(Path(folder)))
+            file = Lake(Path(folder)).catalog_file
+        copy_database_apart(file, target, wait_seconds=lake.lock_wait_seconds)
+        files = tuple(sorted(lake.storage.list_files(lake.storage.data), key=lambda one: one.address))
         return LakeCopy(files, release, perf_counter() - since)
 
 

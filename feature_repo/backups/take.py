@@ -4,14 +4,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from feature_repo.backups.contents import is_database, list_files
+from feature_repo.backups.contents import RUNS, is_database, list_files, list_own, list_shared
 from feature_repo.backups.database import copy_database
 from feature_repo.backups.lake_copy import copy_catalog
 from feature_repo.backups.manifest import Manifest, StoredFile
+from feature_repo.backups.sources import Source, look_at
 from feature_repo.backups.store import (
     Store,
     add_content,
@@ -25,8 +27,6 @@ from feature_repo.backups.store import (
 from feature_repo.errors import BadData, Unavailable
 
 if TYPE_CHECKING:
-    import os
-
     from feature_repo.lake import Lake
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class BackupRequest:
         Whether the home's settings are in it, and with them the key of the authors' hash and other secrets.
     keep
         How many backups the folder keeps, this one included; all if None.
+    copy_runs
+        Writes MLflow's store into a file, if it is a server's; None if the home has it.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class BackupRequest:
     releases: Mapping[str, str]
     with_settings: bool = False
     keep: int | None = None
+    copy_runs: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +194,14 @@ def _copy_home(lake: "Lake", request: BackupRequest, copying: _Copying, on_progr
     for path in databases:
         copy_database(path, draft, wait_seconds=lake.lock_wait_seconds)
         files.append(_add_database(path, draft, copying))
-    for path in (*copy.files, *plain):
-        files.append(_add_file(path, copying))
-        on_progress(len(files), 1 + len(others) + len(copy.files))
+    if request.copy_runs is not None:
+        request.copy_runs(draft)
+        files.append(_add_database(lake.home / RUNS, draft, copying))
+    shared, own = list_shared(lake, copy.files), (*list_own(lake, copy.files), *plain)
+    count = len(files) + len(shared) + len(own)
+    for source in chain(shared, (_look_at(lake.home, path) for path in own)):  # each when its turn has come
+        files.append(_add_file(source, copying))
+        on_progress(len(files), count)
     _check_unchanged(plain, copying)
     return Manifest(
         name=request.run_id,
@@ -206,6 +214,13 @@ def _copy_home(lake: "Lake", request: BackupRequest, copying: _Copying, on_progr
     )
 
 
+def _look_at(home: Path, path: Path) -> Source:
+    try:
+        return look_at(home, path)
+    except FileNotFoundError as error:
+        raise _Changed(f"{path} is gone") from error
+
+
 def _is_database(path: Path) -> bool:
     try:
         return is_database(path)
@@ -214,29 +229,30 @@ def _is_database(path: Path) -> bool:
 
 
 def _add_database(path: Path, draft: Path, copying: _Copying) -> StoredFile:
-    status = path.stat()
-    return _add(path, draft, status, copying)
+    """Add the copy of a database under the name of the file that it is, or, if it is a server's, would be."""
+    source = look_at(copying.home, path) if path.exists() else None
+    name = path.relative_to(copying.home).as_posix()
+    status = draft.stat()
+    return _add(source or Source(name, str(draft), status.st_size, status.st_mtime_ns), draft, copying)
 
 
-def _add_file(path: Path, copying: _Copying) -> StoredFile:
+def _add_file(source: Source, copying: _Copying) -> StoredFile:
     """Add a file that is as it was when an earlier backup, or round, looked at it, or else its content."""
+    known = copying.known.get(source.name)
+    if known and source.is_as(known) and locate_content(copying.store, known.sha256).exists():
+        return known
     try:
-        status = path.stat()
-        known = copying.known.get(path.relative_to(copying.home).as_posix())
-        if known and _is_same(known, status) and locate_content(copying.store, known.sha256).exists():
-            return known
-        return _add(path, path, status, copying)
+        return _add(source, source.bring(copying.store.drafts / "fetched"), copying)
     except FileNotFoundError as error:
-        raise _Changed(f"{path} is gone") from error
+        raise _Changed(f"{source.address} is gone") from error
 
 
-def _add(path: Path, source: Path, status: "os.stat_result", copying: _Copying) -> StoredFile:
-    digest, size_bytes, is_new = add_content(copying.store, source)
+def _add(source: Source, content: Path, copying: _Copying) -> StoredFile:
+    digest, size_bytes, is_new = add_content(copying.store, content)
     copying.contents += is_new
     copying.size_bytes += size_bytes * is_new
-    name = path.relative_to(copying.home).as_posix()
-    file = StoredFile(name, size_bytes, digest, status.st_mode & 0o777, status.st_mtime_ns)
-    copying.known[name] = file
+    file = StoredFile(source.name, size_bytes, digest, source.mode, source.modified_ns)
+    copying.known[source.name] = file
     return file
 
 
@@ -244,9 +260,5 @@ def _check_unchanged(plain: Iterable[Path], copying: _Copying) -> None:
     """Check that files which may be written to are what was copied; one that is gone by now was whole before."""
     for path in plain:
         known = copying.known[path.relative_to(copying.home).as_posix()]
-        if path.exists() and not _is_same(known, path.stat()):
+        if path.exists() and not look_at(copying.home, path).is_as(known):
             raise _Changed(f"{path} was written to")
-
-
-def _is_same(known: StoredFile, status: "os.stat_result") -> bool:
-    return (known.size_bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns)

@@ -52,6 +52,9 @@ class Catalog(Protocol):
     def find_dead_holder(self, name: str) -> str | None:
         """Who held a lock and died or failed, in words; None if nobody did, or somebody holds it now."""
 
+    def list_tables(self) -> tuple[str, ...]:
+        """Names of the tables of DuckLake itself that the catalog consists of."""
+
     def find_fault(self) -> str | None:
         """What is wrong with the catalog itself; None if nothing."""
 
@@ -63,14 +66,3 @@ class Catalog(Protocol):
 
 
 WRITER: Final = "writer"
-# What a catalog says when it refuses a commit.
-NOT_THE_WRITER: Final = "does not hold the writer lock"
-# How DuckDB words that a commit found the catalog busy, and that it lost it.
-BUSY: Final = ("locked", "conflict")
-LOST: Final = (
-    "server closed the connection",
-    "terminating connection",
-    "Unable to connect to Postgres",
-    'Failed to execute query "ROLLBACK"',
-    'Failed to execute query "COMMIT"',
-)

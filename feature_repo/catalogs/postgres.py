@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import stamina
 
 from feature_repo.catalogs import WRITER
-from feature_repo.databases import describe_address, import_psycopg, parse_address
+from feature_repo.databases import PATIENCE, describe_address, import_psycopg, parse_address, write_words
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.file_lock import word_busy
 from feature_repo.release import LaterRelease
@@ -31,20 +31,9 @@ _log = logging.getLogger(__name__)
 
 _SETUP: Final = Path(__file__).with_suffix(".sql")
 _GUARD: Final = Path(__file__).with_name("postgres_guard.sql")
-# Both ends notice within a minute that the other is gone, and live through a break of half a minute.
-_IDLE, _INTERVAL, _COUNT, _TIMEOUT_MS = 20, 5, 6, 50_000
-_PATIENCE: Final = {
-    "connect_timeout": 10,
-    "keepalives_idle": _IDLE,
-    "keepalives_interval": _INTERVAL,
-    "keepalives_count": _COUNT,
-    "tcp_user_timeout": _TIMEOUT_MS,
-}
+# What we ask of our own end, asked of the server's.
 _SERVER_PATIENCE: Final = {
-    "tcp_keepalives_idle": _IDLE,
-    "tcp_keepalives_interval": _INTERVAL,
-    "tcp_keepalives_count": _COUNT,
-    "tcp_user_timeout": _TIMEOUT_MS,
+    f"tcp_{name.removeprefix('tcp_')}": value for name, value in PATIENCE.items() if name != "connect_timeout"
 }
 _TAKE: Final = """
 insert into scorelake.holders as held (name, token, purpose, process_id, host)
@@ -178,6 +167,14 @@ class PostgresCatalog:
             is_free = connection.execute("select pg_try_advisory_lock(hashtext(%s))", [_name_lock(name)]).fetchone()[0]  # type: ignore[index]  # one row
             return _read_holder(connection, name) if is_free else None
 
+    def list_tables(self) -> tuple[str, ...]:
+        """Names of DuckLake's own tables."""
+        with self._open("scorelake tables") as connection, _translate(self):
+            rows = connection.execute(
+                r"select relname from pg_class where relname like 'ducklake\_%' and relkind = 'r'"
+            ).fetchall()
+        return tuple(name for (name,) in rows)
+
     def find_fault(self) -> str | None:
         """None: a database that answers is well; one that does not is `Unavailable`."""
         self.prepare()
@@ -231,11 +228,9 @@ class PostgresCatalog:
 
 def _write_address(words: dict[str, Any], own: dict[str, str] | None = None) -> str:
     """Words of libpq, with how long a silent network is borne, and settings of the session."""
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - of the optional extra
-
     settings = {**_SERVER_PATIENCE, **(own or {})}
     options = " ".join([words.get("options", ""), *(f"-c {name}={value}" for name, value in settings.items())])
-    return make_conninfo(**{**_PATIENCE, **words, "options": options.strip()})
+    return write_words({**PATIENCE, **words, "options": options.strip()})
 
 
 @contextmanager

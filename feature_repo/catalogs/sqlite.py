@@ -67,6 +67,12 @@ class SqliteCatalog:
         """The file of a lock."""
         return self.file.with_name(f"{name}.lock")
 
+    def list_tables(self) -> tuple[str, ...]:
+        """Names of DuckLake's own tables."""
+        with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute(r"select name from sqlite_master where name like 'ducklake\_%' escape '\'")
+            return tuple(name for (name,) in found.fetchall())
+
     def find_fault(self) -> str | None:
         """What SQLite finds wrong; None if nothing."""
         try:

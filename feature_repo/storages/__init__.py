@@ -66,6 +66,9 @@ class Storage(Protocol):
     def fetch(self, file: str) -> Path:
         """A file of this host with what the file holds now, to be read only; raises `FileNotFoundError`."""
 
+    def copy_out(self, file: str, target: Path) -> None:
+        """Copy a file to a path of this host; raises `FileNotFoundError`."""
+
     def move(self, source: str, target: str) -> str:
         """Bring a file of this host, or of this storage, to an address that nobody has; returns the address."""
 

@@ -89,6 +89,10 @@ class LocalStorage:
         path.stat()
         return path
 
+    def copy_out(self, file: str, target: Path) -> None:
+        """Copy a file to a path; raises `FileNotFoundError`."""
+        shutil.copyfile(file, target)
+
     def move(self, source: str, target: str) -> str:
         """Give a file another name; returns it."""
         Path(target).parent.mkdir(parents=True, exist_ok=True)

@@ -39,6 +39,8 @@ class Bucket:
         As the server calls it.
     key_id, secret_key, session_token
         The key; what boto3 finds by itself (a role of the machine, a profile) if None.
+    ca_file
+        Authorities that sign the server's certificate, PEM; those of the system if None.
     """
 
     address: str
@@ -47,6 +49,7 @@ class Bucket:
     key_id: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
 
     def __post_init__(self) -> None:
         name, _, prefix = self.address.removeprefix(_SCHEME).partition("/")
@@ -94,7 +97,7 @@ class S3Storage:
             raise BadData(f"there is no bucket {name!r} at {self.bucket.endpoint or 'Amazon'}; make it") from None
 
     def list_secrets(self) -> tuple[str, ...]:
-        """The key, with the server that it is for."""
+        """The key, with the server that it is for, and whom it trusts."""
         from boto3 import Session  # noqa: PLC0415 - of the optional extra
 
         bucket = self.bucket
@@ -110,7 +113,9 @@ class S3Storage:
             **({"endpoint": at.netloc, "url_style": "path", "use_ssl": str(at.scheme == "https")} if at.netloc else {}),
         }
         said = ", ".join(f"{name} {_quote(value)}" for name, value in words.items())
-        return (f"create or replace secret lake_files ({said})",)
+        secret = f"create or replace secret lake_files ({said})"
+        trusted = (f"set global ca_cert_file = {_quote(bucket.ca_file)}",) if bucket.ca_file else ()
+        return (secret, "set global enable_server_cert_verification = true", *trusted)
 
     def list_folders(self, folder: str) -> list[str]:
         """Names of the folders directly below one, sorted; none if it is not there."""
@@ -185,6 +190,12 @@ class S3Storage:
             draft.replace(target)
         return copy
 
+    def copy_out(self, file: str, target: Path) -> None:
+        """Copy a file to a path of this host, however large; raises `FileNotFoundError`."""
+        name, key = _split(file)
+        with _translate(file):
+            _open_client(self.bucket).download_file(name, key, str(target))
+
     def move(self, source: str, target: str) -> str:
         """Send a file of this host, or copy one of the bucket within it, and delete the source; returns the target."""
         name, key = _split(target)
@@ -241,6 +252,7 @@ def _open_client(bucket: Bucket) -> Any:
         aws_access_key_id=bucket.key_id,
         aws_secret_access_key=bucket.secret_key,
         aws_session_token=bucket.session_token,
+        verify=bucket.ca_file,
         config=config,
     )
 

@@ -1,6 +1,8 @@
 """Shared by the tests of Feast's plug-in: the lake of `probe_store`, built once; tests that write take a copy."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +10,7 @@ import pytest
 from feast import FeatureStore
 
 from feature_repo.lake import Lake
+from tests.feature_repo.backed_homes import insert
 from tests.feature_repo.probe_store import fill_counts, open_store
 from tests.feature_repo.universal_rows import INSTANT, SPINE, TABLES, TIMES, apply_views, fill
 
@@ -45,3 +48,27 @@ def universal_lake(seed_home: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def universal(universal_lake: Lake) -> FeatureStore:
     return open_store(universal_lake)
+
+
+@pytest.fixture
+def home(lake: Lake) -> Path:
+    """A lake of three files, and some of every other kind of file."""
+    insert(lake, "a", "b", "c")
+    for name, text in {
+        "scorelake.env": "SCORELAKE_AUTHOR_KEY=secret",
+        "mlflow/artifacts/spam/model.skops": "a model",
+        "inbox/comments/new.csv": "comment_id",
+        "staging/run/rows.parquet": "half",
+        "logs/up.log": "said",
+        "up.lock": "",
+        "prefect/server.log": "said",
+    }.items():
+        (lake.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (lake.home / name).write_text(text)
+    (lake.home / "scorelake.env").chmod(0o600)
+    for name in ("mlflow/mlflow.db", "prefect/prefect.db"):
+        with closing(sqlite3.connect(lake.home / name)) as connection, connection:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("create table said (word)")
+            connection.execute("insert into said values (?)", [name])
+    return lake.home

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from feature_repo.errors import BadData, Unavailable
 from feature_repo.lake import Lake, add_files, read_lake, run_transaction, write_lake
+from tests.flows.prefect_calls import wait_for
+
+MEBIBYTE = 1 << 20
 
 
 def _hold(home: Path, ready: "multiprocessing.synchronize.Event", done: "multiprocessing.synchronize.Event") -> None:
@@ -65,6 +69,18 @@ with read_lake(Lake(pathlib.Path(sys.argv[1]))) as connection:
     command = [sys.executable, "-c", code, str(lake.home)]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert float(found.stdout) == 86_400
+
+
+def test_a_process_gives_back_the_memory_that_a_query_took(lake: Lake) -> None:
+    with read_lake(lake):
+        pass
+    process = psutil.Process()
+    before = process.memory_info().rss
+    with read_lake(lake) as connection:
+        connection.execute("select count(distinct 7919 * range) from range(4_000_000)").fetchone()
+    taken = process.memory_info().rss - before
+    assert taken > 60 * MEBIBYTE
+    wait_for("giving back", lambda: process.memory_info().rss - before < taken / 2, 30)
 
 
 def test_a_reader_cannot_write(lake: Lake) -> None:

@@ -3,7 +3,9 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,35 @@ def cut_lock(lake: Lake) -> None:
     assert cut == [(True,)]
 
 
+@contextmanager
+def allow_nobody(lake: Lake) -> Iterator[None]:
+    server, _, database = str(lake.catalog_address).rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"alter database {database} allow_connections false".encode())
+        try:
+            yield
+        finally:
+            connection.execute(f"alter database {database} allow_connections true".encode())
+
+
+def cut_all(lake: Lake) -> None:
+    """Have the server drop every session."""
+    server, _, database = str(lake.catalog_address).rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", [database]
+        )
+
+
+def wait_for_dead_writer(lake: Lake) -> str | None:
+    """Who died; a busy server takes a moment to see that a client is gone."""
+    for _ in range(100):
+        if found := find_dead_writer(lake):
+            return found
+        time.sleep(0.05)
+    return None
+
+
 def test_where_there_is_no_lake_yet_reading_says_how_to_make_one(tmp_path: Path) -> None:
     with make_database() as address:
         lake = Lake(tmp_path, catalog_address=address)
@@ -112,7 +143,7 @@ def test_a_second_writer_is_told_who_holds_the_lake_and_readers_go_on(shared: La
 
 def test_a_killed_writer_frees_the_lock_and_leaves_no_file(shared: Lake) -> None:
     run_elsewhere(insert_and_die, shared).join(60)
-    assert str(find_dead_writer(shared)).startswith("die, process ")
+    assert str(wait_for_dead_writer(shared)).startswith("die, process ")
     before = set(Path(shared.storage.data).rglob("*.parquet"))
     insert(shared, "second")
     with read_lake(shared) as connection:
@@ -175,6 +206,25 @@ def test_a_commit_that_lost_the_catalog_is_not_repeated(shared: Lake) -> None:
     assert read_words(shared) == ["first"]
     insert(shared, "second")
     assert read_words(shared) == ["first", "second"]
+
+
+def test_a_reader_that_does_not_get_to_the_catalog_any_more_is_told_so_and_later_does(shared: Lake) -> None:
+    assert read_words(shared) == ["first"]
+    with allow_nobody(shared):
+        cut_all(shared)
+        expected = (
+            r"the catalog postgres://\S+ does not answer: connection to server .*not currently accepting.*Try again"
+        )
+        with pytest.raises(Unavailable, match=expected):
+            read_words(replace(shared, memory_limit="1GB"))  # for which there is no connection yet
+    assert read_words(shared) == ["first"]
+
+
+def test_a_reader_that_lost_the_catalog_and_does_not_notice_ends_well(shared: Lake) -> None:
+    with read_lake(shared) as connection:
+        connection.execute("begin transaction; select word from notes.rows").fetchall()
+        cut_all(shared)
+    assert read_words(shared) == ["first"]
 
 
 def test_the_database_itself_refuses_a_writer_that_does_not_take_the_lock(shared: Lake) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 
-def call(url: str, body: Any = None, method: str | None = None) -> Any:
+def call(url: str, body: Any = None, method: str | None = None, auth: str | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    headers = {"Authorization": f"Basic {b64encode(auth.encode()).decode()}"} if auth else {}
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     for attempt in range(10):
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

@@ -25,9 +25,9 @@ def home(trained_home: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained_home, tmp_path / "home"))
 
 
-def write_on(home: Path, has_begun: Event, is_over: Event) -> None:
+def write_on(lake: Lake, has_begun: Event, is_over: Event) -> None:
     """Write pairs of rows, one in each of two tables, in transactions that must be seen whole."""
-    lake, number = Lake(home), 0
+    number = 0
     while not is_over.wait(0.2):  # hourly runs leave each other more time than that
         run = Run(f"pair-{number}", "maintain", NOW, NOW)
         with write_lake(lake, purpose="write on") as connection:
@@ -72,7 +72,7 @@ def test_a_home_that_is_written_to_is_restored_elsewhere_and_scores_there(
     folder, restored = tmp_path / "backups", tmp_path / "elsewhere" / "restored"
     context = multiprocessing.get_context("spawn")
     has_begun, is_over = context.Event(), context.Event()
-    writer = context.Process(target=write_on, args=(home, has_begun, is_over))
+    writer = context.Process(target=write_on, args=(Lake(home), has_begun, is_over))
     writer.start()
     try:
         assert has_begun.wait(60)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prefect.client.schemas.objects import State
 from prefect.logging.handlers import APILogHandler
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from feature_repo.errors import Unavailable
 from feature_repo.lake import Lake, read_lake, write_lake
@@ -19,10 +19,12 @@ from flows.entry import begin
 from flows.erase import erase
 from flows.ingest import ingest
 from flows.publish import publish
+from flows.report import Report
 from flows.score import score
-from flows.stage import begin_run, stage
+from flows.stage import begin_run, stage, tell
 from flows.train import train
 from scoring.lease import take_lease
+from tests.flows.commands import run_command
 from tests.flows.prefect_calls import call, wait_for
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -182,3 +184,24 @@ def test_an_erasure_that_could_not_be_is_told_until_one_could(lake: Lake) -> Non
     assert read_alerts(lake) == [("run/erase", "error", 1, False)], "a look is no erasure"
     erase(["Ug1"], [], now=NOW + 7 * HOUR)
     assert read_alerts(lake) == [("run/erase", "error", 1, True)]
+
+
+@pytest.fixture
+def prefect_away() -> Iterator[str]:
+    """A Prefect API at which nobody listens."""
+    api = "http://127.0.0.1:9/api"
+    with temporary_settings({PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        yield api
+
+
+def test_without_prefect_a_command_ends_with_a_sentence(lake: Lake, prefect_away: str) -> None:
+    done = run_command("materialize", environment={"SCORELAKE_HOME": str(lake.home), "PREFECT_API_URL": prefect_away})
+    assert done.returncode == 4
+    assert f"Unavailable: the Prefect API at {prefect_away} does not answer as it should" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_report_that_prefect_does_not_take_fails_no_run(prefect_away: str, caplog: pytest.LogCaptureFixture) -> None:
+    tell(begin("odd", now=NOW), Report("done", {}))
+    assert "report not kept run_id=odd-20261001T000000" in caplog.text
+    assert prefect_away in caplog.text

@@ -124,6 +124,20 @@ def test_small_files_become_few_and_it_is_told(
     assert receipt.disk_bytes_after > receipt.disk_bytes_before, "older snapshots need the small ones"
 
 
+def test_reports_go_after_their_time_but_not_the_index(
+    prefect_api: None, filled: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORELAKE_HOME", str(filled.home))
+    reports = filled.home / "reports"
+    reports.mkdir()
+    for name, days in {"monitor-old.html": 91, "compare-old.png": 91, "monitor-new.html": 89, "index.html": 91}.items():
+        (reports / name).touch()
+        written_at = (NOW - timedelta(days=days)).timestamp()
+        os.utime(reports / name, (written_at, written_at))
+    assert maintain(now=NOW).reports == 2
+    assert {file.name for file in reports.iterdir()} == {"index.html", "monitor-new.html"}
+
+
 def test_the_command_says_what_it_did(filled: Lake, prefect_environment: dict[str, str]) -> None:
     environment = {**prefect_environment, "SCORELAKE_HOME": str(filled.home), "SCORELAKE_RETENTION_DAYS": "7"}
     done = run_command("maintain", "--json", environment=environment)

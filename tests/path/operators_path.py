@@ -120,7 +120,9 @@ def follow_up(folder: Path, promises: Promises) -> None:
         api = state.api
         bring_sample(shell, home, api, promises)
         look_at_deployments(api, promises)
-        kill_each(state, home, promises)
+        again = [line for line in (folder / "up.log").read_text().splitlines() if "started again" in line]
+        promises.note(f"nothing has died by itself {again}", is_kept=not again)
+        kill_each(home, promises)
         family = find_family(state.token, [])
         process.send_signal(signal.SIGINT)
         promises.wait("Ctrl-C ends it", lambda: process.poll() is not None, 120)
@@ -190,22 +192,25 @@ def look_at_deployments(api: str, promises: Promises) -> None:
     promises.note(f"{len(found)} deployments, each one at a time", is_kept=limits == {1})
 
 
-def kill_each(state: UpState, home: Path, promises: Promises) -> None:
+def kill_each(home: Path, promises: Promises) -> None:
     """Whatever it keeps running is killed, and comes again."""
-    for name, mark in state.processes.items():
-        if name != "up":
-            os.kill(mark.pid, signal.SIGKILL)
+    state = read_state(home)
+    if state is None:
+        raise SystemExit("nothing is up any more")
+    kept = {name: mark for name, mark in state.processes.items() if name != "up" and mark.find()}  # applying has ended
+    for mark in kept.values():
+        os.kill(mark.pid, signal.SIGKILL)
     time.sleep(1)
 
     def is_back() -> bool:
         again = read_state(home)
         return again is not None and all(
-            mark.pid != state.processes[name].pid and mark.find() is not None
-            for name, mark in again.processes.items()
-            if name in state.processes and name != "up"
+            again.processes[name].pid != mark.pid and again.processes[name].find() is not None
+            for name, mark in kept.items()
         )
 
-    promises.wait(f"{', '.join(name for name in state.processes if name != 'up')}: what dies is started again", is_back)
+    promises.note(f"kept running: {', '.join(kept)}", is_kept=len(kept) == 4)
+    promises.wait("what dies is started again", is_back)
     promises.wait("and answers", lambda: call(f"{state.api}/health"))
 
 
