@@ -4,7 +4,7 @@ It holds the values of views that are `online` at one instant, the one of its la
 reads it. Which row is the value at an instant is decided in `point_in_time`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,34 +101,57 @@ def read_online_state(connection: "duckdb.DuckDBPyConnection") -> OnlineState | 
     return OnlineState(*row) if row else None
 
 
+class OnlineReader:
+    """The features of a service's online views, read as requests do: Feast's store is opened once.
+
+    For one thread at a time. It knows the definitions as they were when it was made.
+
+    Raises
+    ------
+    BadData
+        If there is no such service.
+    Unavailable
+        If the definitions were never applied to this lake.
+    """
+
+    def __init__(self, lake: Lake, service: str) -> None:
+        with translate_errors():
+            self._store = open_store(lake)
+            found = read_service(self._store, service).feature_view_projections
+            projections = [one for one in found if _is_online(self._store, one)]
+            views = [self._store.get_feature_view(one.name) for one in projections]
+        self._names = [f"{one.name}:{feature.name}" for one in projections for feature in one.features]
+        self._ages = {age for view in views if (age := read_source(view).age_column)}
+        self.keys: Final = frozenset(key for view in views for key in view.join_keys)
+
+    def read(self, keys: Sequence[Mapping[str, str | None]], *, at: datetime) -> list[dict[str, Any]]:
+        """Features for some keys, in their order, as a request at an instant sees them.
+
+        Parameters
+        ----------
+        keys
+            Join keys of the views by name; a null, or a key that the store does not hold, gives nulls.
+        at
+            For the age of the values; the values themselves are those of the last filling.
+        """
+        if not self._names or not keys:
+            return [{} for _ in keys]
+        rows = [{key: one.get(key) or "" for key in self.keys} for one in keys]
+        with translate_errors():
+            response = self._store.get_online_features(features=self._names, entity_rows=rows).proto
+        columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
+        return [dict(_read_row(columns, self.keys, self._ages, index, at)) for index in range(len(rows))]
+
+
 def read_online(
     lake: Lake, service: str, keys: Sequence[Mapping[str, str | None]], *, at: datetime
 ) -> list[dict[str, Any]]:
-    """Features of a service's online views for some keys, in their order, as a request at an instant sees them.
-
-    Parameters
-    ----------
-    keys
-        Join keys of the views by name; a null, or a key that the store does not hold, gives nulls.
-    at
-        For the age of the values; the values themselves are those of the last filling.
-    """
-    with translate_errors():
-        store = open_store(lake)
-        views = [one for one in read_service(store, service).feature_view_projections if _is_online(store, one)]
-        if not views or not keys:
-            return [{} for _ in keys]
-        names = [f"{view.name}:{feature.name}" for view in views for feature in view.features]
-        joined = {key for view in views for key in store.get_feature_view(view.name).join_keys}
-        rows = [{key: one.get(key) or "" for key in joined} for one in keys]
-        response = store.get_online_features(features=names, entity_rows=rows).proto
-    ages = {age for view in views if (age := read_source(store.get_feature_view(view.name)).age_column)}
-    columns = dict(zip(response.metadata.feature_names.val, response.results, strict=True))
-    return [dict(_read_row(columns, set(joined), ages, index, at)) for index in range(len(rows))]
+    """Features of a service's online views for some keys, once: see `OnlineReader`."""
+    return OnlineReader(lake, service).read(keys, at=at)
 
 
 def _read_row(
-    columns: Mapping[str, Any], joined: set[str], ages: set[str], index: int, at: datetime
+    columns: Mapping[str, Any], joined: Collection[str], ages: Collection[str], index: int, at: datetime
 ) -> Iterator[tuple[str, Any]]:
     for name, column in columns.items():
         if name in joined:

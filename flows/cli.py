@@ -1,9 +1,9 @@
 """The command line: one command per thing an operator does, each a thin call of a flow or a reader.
 
 The everyday commands are here, those about input in `cli_ingest`, about models in `cli_models`, about scoring in
-`cli_scoring`, about what goes in `cli_upkeep`, about backups in `cli_backup`, about operating it in `cli_operations`.
-Heavy libraries are imported where they are used, so that `--help` and `sql` answer at once. How output looks is in
-`terminal` and `report`.
+`cli_scoring`, about serving in `cli_serving`, about what goes in `cli_upkeep`, about backups in `cli_backup`, about
+operating it in `cli_operations`. Heavy libraries are imported where they are used, so that `--help` and `sql` answer at
+once. How output looks is in `terminal` and `report`.
 """
 
 from pathlib import Path
@@ -17,6 +17,7 @@ from flows.cli_ingest import ingest_app, quarantine_app
 from flows.cli_models import add_model_commands
 from flows.cli_operations import add_operation_commands
 from flows.cli_scoring import add_scoring_commands
+from flows.cli_serving import add_serving_commands
 from flows.cli_upkeep import add_upkeep_commands
 from flows.terminal import Json, Model
 
@@ -120,6 +121,7 @@ add_model_commands(app)
 
 
 add_scoring_commands(app)
+add_serving_commands(app)
 
 
 @app.command()

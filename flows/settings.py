@@ -6,9 +6,9 @@ Where values come from, and which wins, is in `setting_sources`.
 import os
 import secrets
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -17,8 +17,12 @@ from feature_repo.errors import BadData, ScorelakeError
 from feature_repo.lake import Lake
 from feature_repo.storages.s3 import Bucket
 from flows.setting_sources import PREFIX, find_home, read_given
+from flows.transport import Transport
 from scoring.alarm import AlarmRule
 from scoring.healing import HealingPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What profile team cannot do without.
 _TEAM: Final = ("author_key", "catalog", "data", "feature_registry", "mlflow", "prefect", "redis")
@@ -91,22 +95,39 @@ class Settings(BaseModel):
     prefect: SecretStr | None = Field(
         None, description="PostgreSQL of the Prefect server that commands start, its own database; a file if not set."
     )
+    ca_file: Path | None = Field(
+        None,
+        description="Authorities that sign certificates of PostgreSQL, Redis and S3 (PEM); the system's if not set.",
+    )
+    plain_hosts: tuple[str, ...] = Field(
+        (), description="Other hosts that are spoken to without TLS, separated by commas; else they are refused."
+    )
+    api_keys: SecretStr | None = Field(
+        None, description="SHA-256 hashes of the service's keys, between blanks or commas; a key of its own if not set."
+    )
+    serve_origins: tuple[str, ...] = Field(
+        (), description="Origins whose pages may ask the service, between commas: chrome-extension://..."
+    )
+    serve_rate: str = Field("600/minute", description="Requests to the service with one key, such as 20/second.")
+    serve_seconds: float = Field(10, gt=0, description="When the service gives a request up, in seconds.")
+    serve_threads: int = Field(2, ge=1, description="How many threads of the service score beside each other.")
     retention_days: int = Field(30, ge=1, description="Days after its last observation at which a text expires.")
     retained_sources: tuple[str, ...] = Field(
         ("youtube",), description="Sources whose texts expire, separated by commas; none if empty."
     )
     snapshot_days: int = Field(7, ge=1, description="Days for which the lake can be read as it was.")
+    report_days: int = Field(90, ge=1, description="Days for which the pages and pictures below reports/ are kept.")
     retries: int = Field(0, ge=0, description="How often a step that found something unavailable is tried again.")
 
-    @field_validator("retained_sources", mode="before")
+    @field_validator("retained_sources", "plain_hosts", "serve_origins", mode="before")
     @classmethod
     def _split(cls, names: object) -> object:
         return [name.strip() for name in names.split(",") if name.strip()] if isinstance(names, str) else names
 
-    @field_validator("home")
+    @field_validator("home", "ca_file")
     @classmethod
-    def _make_absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+    def _make_absolute(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser().absolute()
 
     @field_validator("catalog", "feature_registry", "mlflow", "prefect")
     @classmethod
@@ -145,17 +166,25 @@ class Settings(BaseModel):
             self.home,
             memory_limit=self.memory_limit,
             lock_wait_seconds=self.lock_wait_seconds,
-            redis=_reveal(self.redis),
-            catalog_address=_reveal(self.catalog),
-            registry_address=_reveal(self.feature_registry),
-            mlflow_address=_reveal(self.mlflow),
+            redis=self.transport.secure_redis(self.redis.get_secret_value()) if self.redis else None,
+            catalog_address=self._secure(self.catalog),
+            registry_address=self._secure(self.feature_registry),
+            mlflow_address=self._secure(self.mlflow),
             bucket=self._bucket,
         )
 
     @property
     def prefect_address(self) -> str | None:
         """Database of the Prefect server that commands start; a file in the home if None."""
-        return _reveal(self.prefect)
+        return self._secure(self.prefect)
+
+    @cached_property
+    def transport(self) -> Transport:
+        """Whom servers are known by, and which are spoken to without TLS."""
+        return Transport(self.ca_file, self.plain_hosts)
+
+    def _secure(self, address: SecretStr | None) -> str | None:
+        return self.transport.secure_database(address.get_secret_value()) if address else None
 
     @property
     def _bucket(self) -> Bucket | None:
@@ -168,6 +197,7 @@ class Settings(BaseModel):
             key_id=_reveal(self.s3_access_key_id),
             secret_key=_reveal(self.s3_secret_access_key),
             session_token=_reveal(self.s3_session_token),
+            ca_file=str(self.ca_file) if self.ca_file else None,
         )
 
     def read_author_key(self) -> bytes:
@@ -197,6 +227,7 @@ def read_with_sources() -> tuple[Settings, dict[str, str]]:
         )
         raise BadData(f"settings are wrong: {wrong}") from None
     _check_profile(settings)
+    _check_transport(settings)
     sources = {name: given[name].source if name in given else "default" for name in Settings.model_fields}
     return settings, sources
 
@@ -214,6 +245,27 @@ def _check_profile(settings: Settings) -> None:
             f"profile team lacks {len(lacking)} settings. Set them as variables, or in {settings.home}/scorelake.env:"
             f"{said}"
         )
+
+
+def _check_transport(settings: Settings) -> None:
+    """Check that every address is spoken to as it should be; raises `BadData` naming all that are not."""
+    transport, wrong = settings.transport, []
+    checks: list[tuple[str, Callable[[], object]]] = [
+        (name, partial(transport.secure_database, address))
+        for name in ("catalog", "feature_registry", "mlflow", "prefect")
+        if (address := _reveal(getattr(settings, name)))
+    ]
+    if redis := _reveal(settings.redis):
+        checks.append(("redis", partial(transport.secure_redis, redis)))
+    if settings.data and settings.s3_endpoint:
+        checks.append(("s3_endpoint", partial(transport.check_endpoint, settings.s3_endpoint)))
+    for name, check in (("ca_file", transport.check_ca_file), *checks):
+        try:
+            check()
+        except BadData as error:
+            wrong.append(f"{PREFIX}{name.upper()}: {error}")
+    if wrong:
+        raise BadData("settings are wrong: " + "\n  ".join(wrong))
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _NAMED: Final = 6
 _SHOWN: Final = 1_000
+_INDEX: Final = "index.html"
 _RUNS: Final = (
     "select run_id, model, started_at, outcome, details from ops.runs where kind = 'monitor' "
     "order by started_at desc, run_id desc limit ?"
@@ -75,9 +76,25 @@ def write_overview(lake: Lake, model: str, rule: AlarmRule) -> "Path":
         trend = read_trend(connection, model, rule)
         lines = read_run_lines(connection, folder)
     write_whole(folder / f"trend-{model}.svg", draw_trend(trend))
-    index = folder / "index.html"
+    index = folder / _INDEX
     write_whole(index, build_index(lines, sorted(file.name for file in folder.glob("trend-*.svg"))))
     return index
+
+
+def delete_reports(lake: Lake, *, before: datetime) -> int:
+    """Delete what runs left under `reports/` and was written before an instant (UTC); returns how many files.
+
+    The index and the trend stay, and the runs stay in the index without their report.
+    """
+    old = [
+        file
+        for pattern in ("*.html", "*.png")
+        for file in (lake.home / "reports").glob(pattern)
+        if file.name != _INDEX and file.stat().st_mtime < before.timestamp()
+    ]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
 
 
 def read_run_lines(connection: "duckdb.DuckDBPyConnection", folder: "Path") -> tuple[RunLine, ...]:

@@ -56,12 +56,12 @@ def compute_contributions(pipeline: "Pipeline", row: sparse.csr_matrix) -> Contr
         (cells.data, (np.arange(cells.nnz), cells.col)), shape=(cells.nnz, row.shape[1]), dtype=np.float64
     )
     empty = sparse.csr_matrix((1, row.shape[1]))
-    decisions = _decide(pipeline, sparse.vstack([empty, row, alone], format="csr"))
+    decisions = decide(pipeline, sparse.vstack([empty, row, alone], format="csr"))
     base, whole, parts = decisions[0], decisions[1], decisions[2:] - decisions[0]
     return Contributions(cells.col.astype(np.int64), parts, base, whole - base - parts.sum(axis=0))
 
 
-def _decide(pipeline: "Pipeline", matrix: sparse.csr_matrix) -> "Floats":
-    """Log-odds per class; of two classes, the first has the second's with the other sign."""
+def decide(pipeline: "Pipeline", matrix: sparse.csr_matrix) -> "Floats":
+    """Log-odds per class, (rows, classes); of two classes, the first has the second's with the other sign."""
     decisions = np.asarray(pipeline.decision_function(matrix), dtype=np.float64)
     return np.column_stack([-decisions, decisions]) if decisions.ndim == 1 else decisions

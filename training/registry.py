@@ -195,6 +195,7 @@ def prepare_artifacts(lake: "Lake") -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": bucket.key_id,
         "AWS_SECRET_ACCESS_KEY": bucket.secret_key,
         "AWS_SESSION_TOKEN": bucket.session_token,
+        "AWS_CA_BUNDLE": bucket.ca_file,
     }
     return {name: value for name, value in words.items() if value}
 

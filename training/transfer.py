@@ -45,6 +45,13 @@ def copy_models(origin: "Lake", target: "Lake") -> int:
     return len(wanted)
 
 
+def copy_runs(origin: "Lake", target: "Lake") -> None:
+    """Copy all that MLflow's store holds of a lake into that of another, which is made; not the files of models."""
+    make_store(origin)
+    make_store(target)
+    _copy_rows(name_store(origin), name_store(target))
+
+
 def _list_runs(lake: "Lake") -> dict[tuple[str, str], str]:
     """The run that made each version, by model and version."""
     return {(model, one.version): one.run_id for model in list_specs() for one in list_versions(lake, model)}

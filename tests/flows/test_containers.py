@@ -1,21 +1,23 @@
 """The container files: what they promise, and that their commands work with their settings, as plain processes."""
 
-import asyncio
+import json
 import os
 import re
-import secrets
 import shlex
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import kubernetes_validate
+import psycopg
 import pytest
 import yaml
 
@@ -23,7 +25,10 @@ from flows.cli import app
 from flows.deployments import POOL
 from flows.server import end_process, find_free_port
 from flows.settings import Settings
+from scoring.serving.keys import hash_key
 from tests.flows.prefect_calls import call, wait_for
+from tests.object_server import ObjectServer
+from tests.services import find_redis, make_database
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
@@ -39,9 +44,11 @@ IMAGE = f"scorelake:{version('scorelake')}"
 SECRETS = {
     "POSTGRES_PASSWORD": "not-asked-for",
     "REDIS_PASSWORD": "not-asked-for",
-    "S3_ACCESS_KEY": "not-asked-for",
-    "S3_SECRET_KEY": "not-asked-for",
+    "S3_ACCESS_KEY": ObjectServer("").key_id,
+    "S3_SECRET_KEY": ObjectServer("").secret_key,
+    "PREFECT_PASSWORD": "asked-for",
     "SCORELAKE_AUTHOR_KEY": "a key for tests",
+    "SCORELAKE_API_KEYS": hash_key("the client's"),
 }
 SETTINGS = {f"SCORELAKE_{name.upper()}" for name in Settings.model_fields}
 
@@ -74,13 +81,23 @@ def test_nothing_is_published_beyond_this_machine() -> None:
     assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in published)
 
 
+def test_whatever_keeps_data_asks_who_is_there() -> None:
+    assert "--requirepass" in " ".join(SERVICES["redis"]["command"])
+    assert SERVICES["postgres"]["environment"]["POSTGRES_PASSWORD"]
+    assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= SERVICES["s3"]["environment"].keys()
+    assert SERVICES["prefect"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]
+    assert SERVICES["rest"]["environment"]["SCORELAKE_API_KEYS"]
+    assert SERVICES["mlflow"]["ports"] == ["127.0.0.1:5000:5000"], "it asks nobody: this machine alone"
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_tells_whether_it_is_well_and_comes_back(name: str) -> None:
     service = SERVICES[name]
-    if name == "setup":  # ends by itself, and others wait for that
+    if name in {"setup", "bucket"}:  # they end by themselves, and others wait for that
         assert service["restart"] == "no"
         waiting = {"condition": "service_completed_successfully"}
-        assert all(SERVICES[other]["depends_on"]["setup"] == waiting for other in ("worker", "mlflow"))
+        assert SERVICES["worker"]["depends_on"]["setup"] == waiting
+        assert all(SERVICES[other]["depends_on"]["bucket"] == waiting for other in ("setup", "mlflow"))
     else:
         assert service["restart"] == "unless-stopped"
         assert service["healthcheck"]["test"][0] == "CMD"
@@ -185,23 +202,6 @@ def test_commands_are_those_of_the_program() -> None:
     assert pools == {POOL}
 
 
-@contextmanager
-def make_database(server: str) -> Iterator[str]:
-    """An empty database; its name."""
-    name = f"scorelake_test_{secrets.token_hex(6)}"
-
-    async def execute(sql: str) -> None:
-        connection = await asyncpg.connect(f"postgres://postgres@{server}/postgres")
-        await connection.execute(sql)
-        await connection.close()
-
-    asyncio.run(execute(f"create database {name}"))
-    try:
-        yield name
-    finally:
-        asyncio.run(execute(f"drop database {name} with (force)"))
-
-
 class Containers:
     """The services of compose.yaml as plain processes: same commands, same settings, other addresses."""
 
@@ -258,22 +258,24 @@ class Containers:
 
 
 @pytest.fixture
-def containers(tmp_path: Path) -> Iterator[Containers]:
-    postgres, redis = (os.environ.get(f"SCORELAKE_TEST_{name}") for name in ("POSTGRES", "REDIS"))
-    if not (postgres and redis):
-        pytest.skip("SCORELAKE_TEST_POSTGRES and SCORELAKE_TEST_REDIS name no servers (host:port)")
-    prefect, mlflow, health = find_free_port(), find_free_port(), find_free_port()
+def containers(object_server: ObjectServer, tmp_path: Path) -> Iterator[Containers]:
+    prefect, mlflow, health, rest = (find_free_port() for _ in range(4))
     with ExitStack() as stack:
-        database = stack.enter_context(make_database(postgres))
+        databases = {name: stack.enter_context(make_database()) for name in ("prefect", "lake", "features", "mlflow")}
         addresses = {
-            "scorelake:not-asked-for@postgres:5432/prefect": f"postgres@{postgres}/{database}",
-            "redis:6379,password=not-asked-for": redis,
+            **{
+                f"scorelake:not-asked-for@postgres:5432/{name}": address.partition("://")[2]
+                for name, address in databases.items()
+            },
+            "redis:6379,password=not-asked-for": stack.enter_context(find_redis()),
+            "http://s3:8333": object_server.endpoint,
             "/data": str(tmp_path / "data"),
             "0.0.0.0": "127.0.0.1",  # noqa: S104 - theirs, not bound here
             "http://prefect:": "http://127.0.0.1:",
             "4200": str(prefect),
             "5000": str(mlflow),
             "8080": str(health),
+            "8321": str(rest),
         }
         (tmp_path / "data").mkdir()
         started = Containers(tmp_path, addresses)
@@ -285,18 +287,34 @@ def containers(tmp_path: Path) -> Iterator[Containers]:
 @pytest.mark.path
 def test_the_services_start_with_their_settings_and_become_well(containers: Containers) -> None:
     containers.start("prefect")
+    assert containers.start("bucket").wait(60) == 0, containers.read_log("bucket")
+    containers.start("mlflow")
     containers.wait_until_well("prefect")
     setup = containers.start("setup")
     assert setup.wait(240) == 0, containers.read_log("setup")
-    for name in ("mlflow", "worker"):
-        containers.start(name)
-    for name in ("worker", "mlflow"):
+    containers.start("worker")
+    containers.start("rest")
+    for name in ("worker", "mlflow", "rest"):
         containers.wait_until_well(name)
+    assert containers.start("bucket").wait(60) == 0, "and again, when it is there"
 
     api = f"http://127.0.0.1:{containers.addresses['4200']}/api"
-    (worker,) = call(f"{api}/work_pools/{POOL}/workers/filter", {})
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        call(f"{api}/work_pools/{POOL}/workers/filter", {})
+    call_in = partial(call, auth="scorelake:asked-for")
+    (worker,) = call_in(f"{api}/work_pools/{POOL}/workers/filter", {})
     assert (worker["name"], worker["status"]) == ("compose", "ONLINE")
-    assert call(f"{api}/deployments/count", {}) == len(
+    assert call_in(f"{api}/deployments/count", {}) == len(
         yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     )
-    assert (Path(containers.addresses["/data"]) / "home" / "lake" / "catalog.sqlite").exists()
+    for name, table in (("lake", "ducklake_table"), ("features", "feature_services"), ("mlflow", "experiments")):
+        address = containers.addresses[f"scorelake:not-asked-for@postgres:5432/{name}"]
+        with psycopg.connect(f"postgres://{address}") as connection:
+            assert connection.execute(f"select count(*) > 0 from {table}").fetchone() == (True,), name
+    assert not list((Path(containers.addresses["/data"]) / "home").rglob("*.sqlite"))
+    models = f"http://127.0.0.1:{containers.addresses['8321']}/v1/models"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        call(models)
+    asked = urllib.request.Request(models, headers={"X-API-Key": "the client's"})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
+        assert json.load(answer)["models"] == [], "nothing is trained yet"

@@ -35,6 +35,7 @@ def test_there_is_a_deployment_for_every_stage_and_model() -> None:
     staged = {"score": "hourly", "train": "weekly", "evaluate": "daily", "monitor": "daily", "skew": "daily"}
     assert set(DECLARED) == {
         "ingest/hourly", "materialize/hourly", "maintain/daily",
+        *(f"ingest/feedback-{model}-hourly" for model in list_specs()),
         *(f"backfill/{model}" for model in list_specs()),
         *(f"train/{model}-retrain" for model in list_specs()),
         *(f"{flow}/{model}-{how_often}" for flow, how_often in staged.items() for model in list_specs()),

@@ -61,6 +61,7 @@ def test_one_terminal_runs_everything_and_leaves_nothing(operator: Operator) -> 
     receipt = operator.read_receipt()
     api = f"{receipt['prefect']}/api"
     check_addresses(receipt["prefect"], receipt["mlflow"])
+    check_nothing_is_open_to_the_network(process.pid)
     one, another = live_elsewhere(operator, api), live_elsewhere(operator, api)
     with shorten_silence(api), one as (killed, killed_id), another as (quiet, quiet_id):
         check_pages(operator.home, receipt)
@@ -111,6 +112,12 @@ def test_a_server_that_is_set_is_not_overruled(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+def check_nothing_is_open_to_the_network(pid: int) -> None:
+    sockets = [socket for one in list_family(pid) for socket in one.net_connections("inet")]
+    heard = {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    assert heard == {"127.0.0.1"}
+
+
 def check_addresses(prefect: str, mlflow: str) -> None:
     assert call(f"{prefect}/api/health") is True
     for url in (prefect, mlflow):
@@ -152,7 +159,7 @@ def check_command_beside(operator: Operator, api: str) -> None:
     assert json.loads(checked.stdout)["api"] == api
     planned = call(f"{api}/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}, "limit": 200})
     scheduled = [one for one in json.loads(checked.stdout)["deployments"] if one["schedules"]]
-    assert len({run["deployment_id"] for run in planned}) == len(scheduled) == 13
+    assert len({run["deployment_id"] for run in planned}) == len(scheduled) == 15
 
 
 def check_scoring(home: Path, api: str) -> None:

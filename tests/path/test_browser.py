@@ -4,6 +4,7 @@ Switched on by SCORELAKE_TEST_BROWSER, the path of a Chromium; SCORELAKE_TEST_PI
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ BROWSER = os.environ.get("SCORELAKE_TEST_BROWSER", "")
 PICTURES = os.environ.get("SCORELAKE_TEST_PICTURES", "")
 # As root, and without looking for hosts outside.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+# By whether a schedule is on.
+SHOWN = {True: re.compile("control--checked"), False: re.compile("^(?!.*control--checked)")}
 
 pytestmark = [
     pytest.mark.path,
@@ -50,12 +53,15 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
         operator.start()
         ui = operator.read_receipt()["prefect"]
         page.goto(f"{ui}/deployments")
-        expect(page.get_by_text("17 Deployments")).to_be_visible()
+        expect(page.get_by_text("19 Deployments")).to_be_visible()
         keep(page, "deployments")
-        page.get_by_text("sentiment-hourly").first.click()
+        page.get_by_text("sentiment-hourly", exact=True).first.click()
         page.wait_for_url("**/deployments/deployment/**")
         for is_on in (False, True):
-            page.locator(".p-toggle__control").first.click()
+            switch = page.locator(".p-toggle__control").first
+            # It is drawn before it knows its schedule: a click then would say what it already is.
+            expect(switch).to_have_class(SHOWN[not is_on])
+            switch.click()
             wait_for("the switch", lambda is_on=is_on: is_active(ui) == is_on, 30)
 
         page.locator(".run-menu__run-button").click()

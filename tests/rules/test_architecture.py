@@ -51,6 +51,24 @@ def _importers(library: str) -> set[str]:
         ("filelock", {"feature_repo/file_lock.py", "feature_repo/leftovers.py", "flows/up.py"}),
         ("psycopg", {"feature_repo/catalogs/postgres.py", "feature_repo/databases.py"}),
         ("boto3", {"feature_repo/storages/s3.py"}),
+        (
+            "fastapi",
+            {
+                "scoring/service.py",
+                "scoring/serving/document.py",
+                "scoring/serving/problems.py",
+                "scoring/serving/routes.py",
+            },
+        ),
+        (
+            "prometheus_client",
+            {
+                "scoring/service.py",
+                "scoring/serving/batch_exposition.py",
+                "scoring/serving/exposition.py",
+                "scoring/serving/routes.py",
+            },
+        ),
         ("googleapiclient", {"feature_repo/sources/youtube_client.py"}),
     ],
 )

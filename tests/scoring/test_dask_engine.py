@@ -26,8 +26,12 @@ pytestmark = pytest.mark.path
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
+    with start_cluster(2) as cluster:
         yield cluster
+
+
+def start_cluster(workers: int) -> LocalCluster:
+    return LocalCluster(n_workers=workers, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0")
 
 
 def copy_lake(trained_home: Path, folder: Path) -> Lake:
@@ -86,5 +90,39 @@ def test_a_scheduler_that_does_not_answer_is_named(trained_home: Path, tmp_path:
     engine = DaskEngine("tcp://127.0.0.1:1", patience_seconds=1)
     with pytest.raises(Unavailable, match=r"no Dask scheduler at tcp://127\.0\.0\.1:1"):
         score(lake, ScoreOptions(700, engine))
+    check_nothing_held(lake)
+
+
+def test_a_cluster_of_ones_own_has_the_workers_asked_for() -> None:
+    with DaskEngine(workers=3).open(10) as executor:
+        assert len(executor._client.nthreads()) == 3  # type: ignore[union-attr]
+
+
+def check_nothing_held(lake: Lake) -> None:
     with read_lake(lake) as connection:
         assert connection.execute("select count(*) from ops.leases").fetchall() == [(0,)]
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(trained_home: Path, tmp_path: Path) -> None:
+    lake = copy_lake(trained_home, tmp_path / "home")
+    with start_cluster(0) as empty:
+        engine = DaskEngine(empty.scheduler_address, idle_seconds=1)
+        with pytest.raises(Unavailable, match=r"has no workers, or lost its scheduler.*run it again"):
+            score(lake, ScoreOptions(700, engine))
+    check_nothing_held(lake)
+
+
+def test_a_scheduler_that_ends_in_the_middle_ends_the_run_and_keeps_what_is_finished(
+    trained_home: Path, tmp_path: Path, scored_here: str
+) -> None:
+    lake = copy_lake(trained_home, tmp_path / "home")
+    with start_cluster(1) as own:
+        options = ScoreOptions(200, DaskEngine(own.scheduler_address), on_progress=lambda _done, _total: own.close())
+        with pytest.raises(Unavailable, match=r"has no workers, or lost its scheduler.*What was finished is kept"):
+            score(lake, options)
+    check_nothing_held(lake)
+    finished = list(lake.staging.rglob("0*.json"))
+    assert finished
+    score(lake, ScoreOptions(200, LocalEngine(1)))
+    assert digest_scores(lake) == scored_here
+    assert not any(file.exists() for file in finished)
