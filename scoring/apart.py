@@ -9,22 +9,23 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
+from itertools import count
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from feature_repo.errors import Refused
 
 if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext
+    from multiprocessing.context import BaseContext
 
 T = TypeVar("T")
 _MIB: Final = 1 << 20
+_calls: Final = count()
 
 
 def run_apart(work: Callable[[], T], *, memory_mib: int, preload: tuple[str, ...] = ()) -> T:
     """Do the work in a process of its own, which may hold so much memory beside the libraries' files.
 
-    What is preloaded is imported once, by the clean process that the others are forked from: that saves seconds when
-    two models are watched one after the other.
+    What is preloaded is imported once for all calls but the first, by a clean process that theirs are forked from.
 
     Raises
     ------
@@ -33,7 +34,7 @@ def run_apart(work: Callable[[], T], *, memory_mib: int, preload: tuple[str, ...
     """
     try:
         with ProcessPoolExecutor(
-            1, mp_context=_open_context(preload), initializer=_bound, initargs=(memory_mib,)
+            1, mp_context=_choose_context(preload), initializer=_bound, initargs=(memory_mib,)
         ) as executor:
             return executor.submit(work).result()
     except (MemoryError, BrokenProcessPool) as error:
@@ -43,9 +44,14 @@ def run_apart(work: Callable[[], T], *, memory_mib: int, preload: tuple[str, ...
         ) from error
 
 
+def _choose_context(preload: tuple[str, ...]) -> "BaseContext":
+    # Never forked from this process: DuckDB's and Prefect's threads do not survive that. Most commands watch once: a
+    # server to fork from would hold 140 MB of the same imports for nothing. Whoever watches on is spared their seconds.
+    return _open_fork_server(preload) if next(_calls) else multiprocessing.get_context("spawn")
+
+
 @cache
-def _open_context(preload: tuple[str, ...]) -> "ForkServerContext":
-    # Not forked from this process: DuckDB's and Prefect's threads do not survive that.
+def _open_fork_server(preload: tuple[str, ...]) -> "BaseContext":
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
     return context
