@@ -7,13 +7,14 @@ logged, to `feature_log`.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_repo.errors import BadData
-from feature_repo.features.texts import describe_texts
+from feature_repo.features.text_stream import TextStream
 from feature_repo.lake import Lake, quote_text, read_lake, run_transaction, write_lake
 from feature_repo.ledger import Run, append_run
 from feature_repo.online import read_online, read_online_state
@@ -126,15 +127,16 @@ def _pair_with_lake(lake: Lake, logged: Sequence[Row]) -> Pairs:
 
 
 def _pair_with_texts(lake: Lake, logged: Sequence[Row]) -> Pairs:
-    """The logged rows beside what the statement of the text features says of each text by itself."""
-    with read_lake(lake) as connection:
+    """The logged rows beside what the service would say of each text by itself."""
+    with read_lake(lake) as connection, closing(TextStream()) as stream:
         for row in logged:
             text = connection.execute(
                 "select text from raw.comments where comment_id = ? and text_id = ? and text is not null",
                 [row["comment_id"], row["text_id"]],
             ).fetchone()
             if text:  # one that has expired cannot be served either
-                yield row["comment_id"], row["features"], write_values(describe_texts([text[0]]).to_pylist()[0])
+                [served] = stream.describe([text[0]]).drop_columns("tokens").to_pylist()
+                yield row["comment_id"], row["features"], write_values(served)
 
 
 def _pair_with_online(lake: Lake, logged: Sequence[Row]) -> Pairs:

@@ -7,6 +7,7 @@ others to come.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from feature_repo.features.texts import TextDescriber, name_pieces
+from feature_repo.features.text_stream import TextStream
+from feature_repo.features.texts import name_pieces
 from scoring.serving.payloads import MOST_TEXTS, TextToScore
 from scoring.serving.problems import RequestRefused
 from scoring.serving.remembered import Remembered, build_key
@@ -52,7 +54,7 @@ class _Asked:
 
 
 class Scorer:
-    """Threads that score what waits; each has the statement of the text features on a connection of its own."""
+    """Threads that score what waits; each has a stream of text features."""
 
     def __init__(self, champions: "Champions", context: "OnlineContext", threads: int) -> None:
         self._champions = champions
@@ -97,16 +99,16 @@ class Scorer:
             thread.join()
 
     def _work(self) -> None:
-        describer = TextDescriber()
-        while group := self._take():
-            live = [asked for asked in group if asked.answer.set_running_or_notify_cancel()]
-            if not live:
-                continue
-            try:
-                for asked, scored in zip(live, self._score(describer, live), strict=True):
-                    asked.answer.set_result(scored)
-            except Exception as error:  # noqa: BLE001 - whoever asked is told
-                self._tell(describer, live, error)
+        with closing(TextStream()) as stream:
+            while group := self._take():
+                live = [asked for asked in group if asked.answer.set_running_or_notify_cancel()]
+                if not live:
+                    continue
+                try:
+                    for asked, scored in zip(live, self._score(stream, live), strict=True):
+                        asked.answer.set_result(scored)
+                except Exception as error:  # noqa: BLE001 - whoever asked is told
+                    self._tell(stream, live, error)
 
     def _take(self) -> list[_Asked]:
         """The requests that wait longest for one model, up to as many texts as one may bring; none at the end."""
@@ -124,7 +126,7 @@ class Scorer:
         following = self._waiting[0]
         return following.model == first.model and texts + len(following.texts) <= MOST_TEXTS
 
-    def _tell(self, describer: TextDescriber, group: Sequence[_Asked], error: Exception) -> None:
+    def _tell(self, stream: TextStream, group: Sequence[_Asked], error: Exception) -> None:
         """Score each request by itself where together they failed: one at fault takes no other with it."""
         for asked in group:
             if asked.answer.done():
@@ -133,12 +135,12 @@ class Scorer:
                 asked.answer.set_exception(error)
                 continue
             try:
-                [scored] = self._score(describer, [asked])
+                [scored] = self._score(stream, [asked])
                 asked.answer.set_result(scored)
             except Exception as own:  # noqa: BLE001 - whoever asked is told
                 asked.answer.set_exception(own)
 
-    def _score(self, describer: TextDescriber, group: Sequence[_Asked]) -> list[Scored]:
+    def _score(self, stream: TextStream, group: Sequence[_Asked]) -> list[Scored]:
         # One version and one filling for all of it, whatever is swapped meanwhile.
         served, held = self._champions.served[group[0].model], self._context.hold()
         texts = [(text, asked.top_words) for asked in group for text in asked.texts]
@@ -146,7 +148,7 @@ class Scorer:
         results = self._remembered.find(served, held.state, keys)
         lacking = [place for place, result in enumerate(results) if result is None]
         if lacking:
-            given = self._score_anew(describer, served, held, [texts[place] for place in lacking])
+            given = self._score_anew(stream, served, held, [texts[place] for place in lacking])
             self._remembered.keep(served, held.state, [keys[place] for place in lacking], given)
             for place, result in zip(lacking, given, strict=True):
                 results[place] = result
@@ -158,13 +160,13 @@ class Scorer:
         ]
 
     def _score_anew(
-        self, describer: TextDescriber, served: "Served", held: "Held", wanted: Sequence[tuple[TextToScore, int]]
+        self, stream: TextStream, served: "Served", held: "Held", wanted: Sequence[tuple[TextToScore, int]]
     ) -> list[dict[str, Any]]:
         texts = [text for text, _ in wanted]
         tops = [top for _, top in wanted]
         keys = [{"channel_id": one.channel_id, "video_id": one.video_id} for one in texts]
         known = self._context.read(held, served.model.feature_service, keys)
-        described = describer.describe([one.text for one in texts], with_tokens=any(tops))
+        described = stream.describe([one.text for one in texts])
         spec = served.model.matrix
         matrix = build_matrix(add_known(described, texts, known, spec.numeric), spec)
         results = build_results(served, served.score(matrix))
@@ -215,7 +217,7 @@ def add_words(
     *,
     wanted: Sequence[int],
 ) -> None:
-    """Add to each answer what moved its label most, by name, as many as are wanted; texts are described with tokens."""
+    """Add to each answer what moved its label most, by name, as many as are wanted."""
     spec = served.model.matrix
     split = described.column("tokens").to_pylist()
     tokens = {name: described.column(name).to_pylist() for name in spec.token_columns}
