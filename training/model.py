@@ -114,7 +114,8 @@ def build_matrix(table: pa.Table, spec: MatrixSpec) -> sparse.csr_matrix:
     [[0.509, 0.0, 0.861, 0.0], [0.0, 0.0, 0.0, 0.0]]
     """
     wanted = (*spec.token_columns, *spec.numeric)
-    missing = [name for name in wanted if name not in table.column_names]
+    there = set(table.column_names)  # each look at it makes the list anew
+    missing = [name for name in wanted if name not in there]
     if missing:
         raise BadData(
             f"the model needs {len(wanted)} feature columns; {len(missing)} are not there: "
@@ -122,13 +123,16 @@ def build_matrix(table: pa.Table, spec: MatrixSpec) -> sparse.csr_matrix:
         )
     counts = [_count_tokens(table.column(name), spec.token_dimension) for name in spec.token_columns]
     tokens = _weigh_tokens(reduce(add, counts))
-    numbers = [_read_numbers(table.column(name)) for name in spec.numeric]
+    if not spec.numbers:
+        return tokens
+    numbers = np.empty((table.num_rows, len(spec.numbers)))
+    for place, name in enumerate(spec.numeric):
+        numbers[:, place] = pc.cast(table.column(name), pa.float64()).to_numpy()
     if spec.lexicon:
         words = table.column(spec.token_column)
-        numbers.extend(_damp(measure_valence(words, spec.lexicon, spec.token_dimension)).T)
-    if not numbers:
-        return tokens
-    return _append_columns(tokens, np.column_stack(numbers))
+        numbers[:, len(spec.numeric) :] = measure_valence(words, spec.lexicon, spec.token_dimension)
+    numbers[np.isnan(numbers)] = 0.0  # infinity is no number: the pipeline refuses it
+    return _append_columns(tokens, _damp(numbers))
 
 
 def _append_columns(tokens: sparse.csr_matrix, numbers: Floats) -> sparse.csr_matrix:
@@ -172,11 +176,6 @@ def _weigh_tokens(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     lengths = np.sqrt(np.bincount(rows, weights=weights**2, minlength=counts.shape[0]))
     counts.data = weights / lengths[rows]
     return counts
-
-
-def _read_numbers(column: pa.ChunkedArray) -> Floats:
-    values = pc.cast(column, pa.float64()).to_numpy()
-    return _damp(np.where(np.isnan(values), 0.0, values))  # infinity is no number: the pipeline refuses it
 
 
 def _damp(values: Floats) -> Floats:

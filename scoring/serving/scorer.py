@@ -226,19 +226,15 @@ def add_words(
             continue
         columns, weights = _weigh(served, matrix, row, served.model.classes.index(result["label"]))
         order = np.argsort(-np.abs(weights), kind="stable")[:top]
-        names: dict[int, tuple[dict[str, None], str]] = {}
+        named: dict[int, dict[str, str]] = {column: {} for column in columns[order].tolist()}
         pieces = name_pieces(words)
         for source in spec.token_columns:
             for token, (piece, kind) in zip(tokens[source][row], pieces[source], strict=True):
-                names.setdefault(token, ({}, kind))[0][piece] = None
-        for place in order.tolist():
-            column = int(columns[place])
-            if column < spec.token_dimension:
-                found, kind = names[column]
-                name = " / ".join(found)
-            else:
-                name, kind = spec.numbers[column - spec.token_dimension], "feature"
-            result["words"].append({"name": name, "kind": kind, "weight": float(weights[place])})
+                if token in named:
+                    named[token].setdefault(piece, kind)
+        for (column, found), weight in zip(named.items(), weights[order].tolist(), strict=True):
+            name = " / ".join(found) or spec.numbers[column - spec.token_dimension]
+            result["words"].append({"name": name, "kind": next(iter(found.values()), "feature"), "weight": weight})
 
 
 def _weigh(served: "Served", matrix: "sparse.csr_matrix", row: int, label: int) -> tuple[Any, "Floats"]:
