@@ -38,11 +38,11 @@ class TextStream:
         self._given, self._kept, self._lacking = list(texts), [], len(texts)
         try:
             while self._lacking:
-                if self._is_running:
-                    self._connection.fetchone()
-                else:
+                if not self._is_running:
                     self._connection.execute(self._query)
                     self._is_running = True
+                elif self._connection.fetchone() is None:
+                    raise RuntimeError("the statement ended, and cannot")
         except BaseException:
             self._is_running = False  # the next texts begin it anew
             raise
