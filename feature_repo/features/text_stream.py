@@ -38,15 +38,18 @@ class TextStream:
         self._given, self._kept, self._lacking = list(texts), [], len(texts)
         try:
             while self._lacking:
-                if not self._is_running:
-                    self._connection.execute(self._query)
-                    self._is_running = True
-                elif self._connection.fetchone() is None:
-                    raise RuntimeError("the statement ended, and cannot")
+                self._advance()
         except BaseException:
             self._is_running = False  # the next texts begin it anew
             raise
         return pa.concat_tables(self._kept).drop_columns("text")
+
+    def _advance(self) -> None:
+        if not self._is_running:
+            self._connection.execute(self._query)
+            self._is_running = True
+        elif self._connection.fetchone() is None:
+            raise RuntimeError("the statement ended, and cannot")
 
     def close(self) -> None:
         """End the statement."""
