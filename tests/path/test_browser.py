@@ -4,15 +4,16 @@ Switched on by SCORELAKE_TEST_BROWSER, the path of a Chromium; SCORELAKE_TEST_PI
 """
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from feature_repo.lake import Lake, read_lake
 from tests.flows.operator_terminal import open_terminal, read_end
@@ -23,7 +24,7 @@ PICTURES = os.environ.get("SCORELAKE_TEST_PICTURES", "")
 # As root, and without looking for hosts outside.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 # By whether a schedule is on.
-SHOWN = {True: re.compile("control--checked"), False: re.compile("^(?!.*control--checked)")}
+SHOWN = {True: ".p-toggle__control--checked", False: ".p-toggle__control:not(.p-toggle__control--checked)"}
 
 pytestmark = [
     pytest.mark.path,
@@ -38,7 +39,7 @@ def page() -> Iterator[Page]:
             executable_path=BROWSER, args=[*FLAGS, "--disable-component-update", "--disable-sync"]
         )
         page = browser.new_page(viewport={"width": 1280, "height": 860})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(45_000)
         yield page
         browser.close()
 
@@ -54,8 +55,7 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
     with open_terminal(home, tmp_path) as operator:
         operator.start()
         ui = operator.read_receipt()["prefect"]
-        page.goto(f"{ui}/deployments")
-        expect(page.get_by_text("19 Deployments")).to_be_visible()
+        visit(page, f"{ui}/deployments", "19 Deployments")
         keep(page, "deployments")
         page.get_by_text("sentiment-hourly", exact=True).first.click()
         page.wait_for_url("**/deployments/deployment/**")
@@ -66,18 +66,16 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
 
         run = wait_for("the run", lambda: read_runs(ui))[0]
         assert run["parameters"]["workers"] == 2
-        page.goto(f"{ui}/runs/flow-run/{run['id']}")
-        expect(page.get_by_text("Running").first).to_be_visible(timeout=60_000)
+        visit(page, f"{ui}/runs/flow-run/{run['id']}", "Running")
         ended = wait_for("its end", lambda: read_end(f"{ui}/api", run["id"]))
         assert ended["state"]["type"] == "COMPLETED"
         assert ended["name"].startswith("score-sentiment 20")
-        page.reload()
-        expect(page.get_by_text(ended["name"]).first).to_be_visible()
-        expect(page.get_by_text("Completed").first).to_be_visible()
+        visit(page, page.url, ended["name"])
+        page.get_by_text("Completed").first.wait_for()
         keep(page, "run")
         page.get_by_text("Artifacts", exact=True).first.click()
         page.get_by_text("score-sentiment", exact=True).first.click()
-        expect(page.get_by_text("comments scored").first).to_be_visible()
+        page.get_by_text("comments scored").first.wait_for()
         keep(page, "artifact")
     with read_lake(Lake(home)) as connection:
         owed = connection.execute("select count(*) from raw.comments").fetchone()
@@ -85,30 +83,46 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
 
 
 def insist(page: Page, route: str, act: Callable[[], None]) -> None:
-    """Acts, and once more from the page as it is then when told that it failed because Prefect's SQLite was busy.
+    """Acts, and once more from a fresh page where Prefect's SQLite was busy, as a person does who is told so.
 
-    Prefect answers 503 at once where two write; its own clients ask again, its UI leaves that to the person.
+    Prefect answers 503 at once where two write. Its own clients ask again; its UI says that it failed, and a page that
+    could not ask for what it shows stays without it.
     """
     for _ in range(10):
-        with page.expect_response(route) as answered:
-            act()
-        if answered.value.status != HTTPStatus.SERVICE_UNAVAILABLE:
-            break
+        has_acted = False
+        try:
+            with page.expect_response(route, timeout=120_000) as answered:
+                act()
+                has_acted = True
+            if answered.value.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                assert answered.value.ok, answered.value.text()
+                return
+        except PlaywrightTimeout:
+            if has_acted:
+                raise
         page.reload()
-    assert answered.value.ok, answered.value.text()
+    pytest.fail(f"{route}: the server was busy each time")
+
+
+def visit(page: Page, address: str, text: str) -> None:
+    """Opens a page that is to show a text, and anew if it does not."""
+    for _ in range(5):
+        page.goto(address)
+        with suppress(PlaywrightTimeout):
+            page.get_by_text(text).first.wait_for()
+            return
+    pytest.fail(f"{address} does not show {text!r}")
 
 
 def press_switch(page: Page, *, is_on: bool) -> None:
-    switch = page.locator(".p-toggle__control").first
     # It is drawn before it knows its schedule: a click then would say what it already is.
-    expect(switch).to_have_class(SHOWN[not is_on])
-    switch.click()
+    page.locator(SHOWN[not is_on]).first.click()
 
 
 def send_form(page: Page, workers: int) -> None:
     page.locator(".run-menu__run-button").click()
     page.get_by_text("Custom run").click()
-    expect(page.get_by_text("Processes; the setting if not given.")).to_be_visible()
+    page.get_by_text("Processes; the setting if not given.").wait_for()
     # Of the two types that the form offers for the number of processes, the number, and a value.
     page.get_by_role("button", name="int", exact=True).or_(page.get_by_text("int", exact=True)).first.click()
     page.get_by_role("spinbutton").first.fill(str(workers))
