@@ -126,12 +126,12 @@ def build_matrix(table: pa.Table, spec: MatrixSpec) -> sparse.csr_matrix:
     if not spec.numbers:
         return tokens
     numbers = np.empty((table.num_rows, len(spec.numbers)))
+    given, valences = np.split(numbers, [len(spec.numeric)], axis=1)
     for place, name in enumerate(spec.numeric):
-        numbers[:, place] = pc.cast(table.column(name), pa.float64()).to_numpy()
+        given[:, place] = pc.cast(table.column(name), pa.float64()).to_numpy()
+    given[np.isnan(given)] = 0.0  # infinity is no number: the pipeline refuses it
     if spec.lexicon:
-        words = table.column(spec.token_column)
-        numbers[:, len(spec.numeric) :] = measure_valence(words, spec.lexicon, spec.token_dimension)
-    numbers[np.isnan(numbers)] = 0.0  # infinity is no number: the pipeline refuses it
+        valences[:] = measure_valence(table.column(spec.token_column), spec.lexicon, spec.token_dimension)
     return _append_columns(tokens, _damp(numbers))
 
 

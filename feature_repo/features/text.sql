@@ -1,7 +1,7 @@
 -- Features of a text, from a relation `texts` with a column `text`; every column of `texts` is passed on.
 -- The same statement serves a table of millions and a single comment, so that both see the same values.
 -- A word is a run of letters, marks and digits with inner apostrophes; any other visible character is a
--- token of its own. Patterns are RE2's, with Unicode classes; each costs its compilation, which a single comment feels.
+-- token of its own. Patterns are RE2's, with Unicode classes.
 with split as (
     select
         *,

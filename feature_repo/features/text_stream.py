@@ -44,16 +44,16 @@ class TextStream:
             raise
         return pa.concat_tables(self._kept).drop_columns("text")
 
+    def close(self) -> None:
+        """End the statement."""
+        self._connection.close()
+
     def _advance(self) -> None:
         if not self._is_running:
             self._connection.execute(self._query)
             self._is_running = True
         elif self._connection.fetchone() is None:
             raise RuntimeError("the statement ended, and cannot")
-
-    def close(self) -> None:
-        """End the statement."""
-        self._connection.close()
 
     def _prepare(self, statement: str) -> str:
         described = self._connection.sql(f"with texts as (select null::varchar as text) from ({statement})")  # noqa: S608

@@ -82,10 +82,8 @@ class Inbox:
         line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
         with self._writing:
             folder.mkdir(parents=True, exist_ok=True)
-            file = folder / f"{SOURCE}-{now:%Y%m%d}.jsonl"
-            descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, line)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            path = folder / f"{SOURCE}-{now:%Y%m%d}.jsonl"
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())

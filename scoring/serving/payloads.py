@@ -249,7 +249,7 @@ class Problem(BaseModel):
                 "type": "about:blank",
                 "title": "Too Many Requests",
                 "status": 429,
-                "detail": "more than 600 per 1 minute with this key; try again in 12 seconds",
+                "detail": "more than 600 per 1 minute with this key; Retry-After says when to go on",
             }
         }
     )

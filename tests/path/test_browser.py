@@ -4,7 +4,6 @@ Switched on by SCORELAKE_TEST_BROWSER, the path of a Chromium; SCORELAKE_TEST_PI
 """
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -67,7 +66,7 @@ def test_an_operator_scores_from_the_ui(trained_home: Path, tmp_path: Path, page
 
         run = wait_for("the run", lambda: read_runs(ui))[0]
         assert run["parameters"]["workers"] == 2
-        visit(page, f"{ui}/runs/flow-run/{run['id']}", re.compile("^(Running|Completed)$"))  # as fast as it is
+        visit(page, f"{ui}/runs/flow-run/{run['id']}", "Running")
         ended = wait_for("its end", lambda: read_end(f"{ui}/api", run["id"]))
         assert ended["state"]["type"] == "COMPLETED"
         assert ended["name"].startswith("score-sentiment 20")
@@ -105,12 +104,12 @@ def insist(page: Page, route: str, act: Callable[[], None]) -> None:
     pytest.fail(f"{route}: the server was busy each time")
 
 
-def visit(page: Page, address: str, text: str | re.Pattern[str]) -> None:
+def visit(page: Page, address: str, text: str) -> None:
     """Opens a page that is to show a text, and anew if it does not."""
-    for _ in range(5):
+    for _ in range(10):
         page.goto(address)
         with suppress(PlaywrightTimeout):
-            page.get_by_text(text).filter(visible=True).first.wait_for()
+            page.get_by_text(text).filter(visible=True).first.wait_for(timeout=20_000)
             return
     pytest.fail(f"{address} does not show {text!r}")
 
