@@ -8,7 +8,7 @@ from flows.checkup import Check, Scene, Sight, tell, well, wrong
 from training.promotions import read_standing
 from training.spec import list_specs
 
-_TOLD: Final = {"lock": "lock file", "python": "Python"}
+_TOLD: Final = {"lock": "lock file", "python": "Python", "blas": "linear algebra"}
 
 
 def _look_at_models(scene: Scene) -> Sight:

@@ -25,7 +25,7 @@ def build_inputs(training_set: "TrainingSet", spec: "ModelSpec", recipe: "Recipe
     """A digest of each part of what a fit follows from.
 
     Keys: data, service and matrix (which columns, in which order, with which lexicon), recipe, spec, code (of the
-    training package), lock (of all dependencies), python, machine.
+    training package), lock (of all dependencies), python, machine, blas.
     """
     return {
         "data": training_set.digest,

@@ -22,8 +22,20 @@ def read_provenance(root: Path = _ROOT) -> dict[str, str]:
 
 
 def read_environment() -> dict[str, str]:
-    """What a lock file does not fix and bits may hang on: the release of Python and the kind of machine."""
-    return {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+    """What a lock file does not fix and bits may hang on: the release of Python, the kind of machine, who adds up sums.
+
+    The last is the library of linear algebra with its kernels, such as "openblas Haswell"; "unknown" if none is seen.
+    """
+    import scipy.linalg  # noqa: F401, PLC0415 - its library is seen once it is loaded
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # noqa: PLC0415 - ships no types
+
+    loaded = (one for one in threadpool_info() if one["user_api"] == "blas")
+    libraries = {f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in loaded}
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "blas": ", ".join(sorted(libraries)) or "unknown",
+    }
 
 
 def digest_code(folder: Path = _ROOT / "training") -> str:

@@ -19,6 +19,7 @@ _CIRCUMSTANCES: Final = {
     "spec": "spec",
     "python": "Python",
     "machine": "machine",
+    "blas": "linear algebra",
     "git_commit": "git commit",
     "git_dirty": "git tree has changes",
 }

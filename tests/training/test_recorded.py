@@ -9,7 +9,15 @@ RECORDED = {
     "parameters_digest": "aa",
     "predictions_digest": "bb",
     "metrics": {"accuracy": 0.1 + 0.2},
-    "inputs": {"lock": "l1", "code": "c1", "service": "s1", "spec": "p1", "python": "3.11", "machine": "x"},
+    "inputs": {
+        "lock": "l1",
+        "code": "c1",
+        "service": "s1",
+        "spec": "p1",
+        "python": "3.11",
+        "machine": "x",
+        "blas": "openblas Haswell",
+    },
     "provenance": {"git_commit": "g1", "git_dirty": "false"},
 }
 NOW = {name: value for part in ("inputs", "provenance") for name, value in RECORDED[part].items()}  # type: ignore[attr-defined]
