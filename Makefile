@@ -19,12 +19,14 @@ $(UV):
 
 setup: .venv/.complete  ## install everything into .venv, with a uv of the project's own in .uv
 
-check: setup  ## format, lint, types, layers, container files
+check: setup  ## format, lint, types, layers, container and workflow files
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/scorelake.yml
+	$(RUN) check-jsonschema --quiet --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 	if [ "$$(uname -sm)" = "Linux x86_64" ]; then $(RUN) hadolint Dockerfile; fi
 
 test: setup  ## run the tests
