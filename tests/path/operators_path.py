@@ -250,6 +250,8 @@ def call_health(port: int) -> bool:
 
 def main() -> None:
     """Follow both ways, and print what was promised and whether it was so."""
+    # A shell without job control has what it puts into the background ignore Ctrl-C, and all that this starts with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     promises, started = Promises(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         follow_up(Path(folder) / "up", promises)
