@@ -22,7 +22,7 @@ from flows.settings import read_settings
 from flows.transport import Transport
 from tests.flows.commands import run_command
 from tests.object_server import BUCKET, ObjectServer, serve_objects
-from tests.secure_servers import Certificates, make_certificates, serve_postgres, serve_redis
+from tests.secure_servers import CLIENT, Certificates, make_certificates, serve_postgres, serve_redis
 from tests.services import find_redis, make_database
 
 FAR = "db.internal"
@@ -141,6 +141,13 @@ def open_redis(address: str, ca_file: Path) -> "redis.Redis":
     return redis.Redis(**nodes[0], **options, retry=Retry(NoBackoff(), 0))
 
 
+def test_a_client_is_known_by_its_certificate(postgres: str, certificates: Certificates) -> None:
+    with pytest.raises(psycopg.OperationalError, match="requires a valid client certificate"):
+        psycopg.connect(f"{postgres} dbname=postgres user={CLIENT} sslrootcert={certificates.ca}")
+    with serve_redis(certificates, asks_clients=True) as server, pytest.raises(redis.RedisError):
+        open_redis(f"{server},ssl=true", certificates.ca).ping()
+
+
 def test_redis_is_known_by_its_certificate(certificates: Certificates) -> None:
     with serve_redis(certificates) as server:
         assert open_redis(f"{server},ssl=true", certificates.ca).ping()
@@ -186,13 +193,16 @@ def test_a_server_of_s3_without_tls_is_not_silently_accepted(
 
 @pytest.mark.path
 def test_a_team_by_tls(postgres: str, secure_objects: ObjectServer, certificates: Certificates, tmp_path: Path) -> None:
-    """Prefect, MLflow and Feast reach their databases, and features get to Redis."""
+    """Prefect, MLflow and Feast reach databases that ask for a client's certificate; so does Redis with features."""
     names, before = ("catalog", "feature_registry", "mlflow", "prefect"), dict(os.environ)
     with psycopg.connect(f"{postgres} dbname=postgres sslrootcert={certificates.ca}", autocommit=True) as connection:
+        connection.execute(f"create role {CLIENT} superuser login")
         for name in names:
-            connection.execute(f"create database {name}")
+            connection.execute(f"create database {name} owner {CLIENT}")
+    own = {"cert": certificates.client_certificate, "key": certificates.client_key}
+    known = f"{postgres} user={CLIENT} sslcert={own['cert']} sslkey={own['key']}"
     settings = {
-        **{name: f"{postgres} dbname={name}" for name in names},
+        **{name: f"{known} dbname={name}" for name in names},
         "home": str(tmp_path / "home"),
         "ca_file": str(certificates.ca),
         "data": f"s3://{BUCKET}/team",
@@ -202,7 +212,8 @@ def test_a_team_by_tls(postgres: str, secure_objects: ObjectServer, certificates
     }
     try:
         with ExitStack() as servers:
-            settings["redis"] = f"{servers.enter_context(serve_redis(certificates))},ssl=true"
+            redis_server = servers.enter_context(serve_redis(certificates, asks_clients=True))
+            settings["redis"] = f"{redis_server},ssl=true,ssl_certfile={own['cert']},ssl_keyfile={own['key']}"
             team = {f"SCORELAKE_{name.upper()}": value for name, value in settings.items()}
             database = Transport(certificates.ca).secure_database(settings["prefect"])
             server = servers.enter_context(serve_api(tmp_path / "home", database))
