@@ -47,6 +47,8 @@ SECRETS = {
     "S3_ACCESS_KEY": ObjectServer("").key_id,
     "S3_SECRET_KEY": ObjectServer("").secret_key,
     "PREFECT_PASSWORD": "asked-for",
+    "MLFLOW_PASSWORD": "asked-for, too",
+    "MLFLOW_FORMS_KEY": "signs",
     "SCORELAKE_AUTHOR_KEY": "a key for tests",
     "SCORELAKE_API_KEYS": hash_key("the client's"),
 }
@@ -87,7 +89,7 @@ def test_whatever_keeps_data_asks_who_is_there() -> None:
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= SERVICES["s3"]["environment"].keys()
     assert SERVICES["prefect"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]
     assert SERVICES["rest"]["environment"]["SCORELAKE_API_KEYS"]
-    assert SERVICES["mlflow"]["ports"] == ["127.0.0.1:5000:5000"], "it asks nobody: this machine alone"
+    assert "--app-name=basic-auth" in SERVICES["mlflow"]["command"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -224,6 +226,9 @@ class Containers:
 
     def start(self, name: str) -> "subprocess.Popen[bytes]":
         service = SERVICES[name]
+        for config in service.get("configs", ()):
+            written = Path(self.fill(config["target"]))
+            written.write_text(self.fill(COMPOSE["configs"][config["source"]]["content"]))
         own = {key: self.fill(value) for key, value in service.get("environment", {}).items()}
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
@@ -261,7 +266,8 @@ class Containers:
 def containers(object_server: ObjectServer, tmp_path: Path) -> Iterator[Containers]:
     prefect, mlflow, health, rest = (find_free_port() for _ in range(4))
     with ExitStack() as stack:
-        databases = {name: stack.enter_context(make_database()) for name in ("prefect", "lake", "features", "mlflow")}
+        names = ("prefect", "lake", "features", "mlflow_auth", "mlflow")  # no name begins one that comes after it
+        databases = {name: stack.enter_context(make_database()) for name in names}
         addresses = {
             **{
                 f"scorelake:not-asked-for@postgres:5432/{name}": address.partition("://")[2]
@@ -270,6 +276,7 @@ def containers(object_server: ObjectServer, tmp_path: Path) -> Iterator[Containe
             "redis:6379,password=not-asked-for": stack.enter_context(find_redis()),
             "http://s3:8333": object_server.endpoint,
             "/data": str(tmp_path / "data"),
+            "/etc/mlflow-auth.ini": str(tmp_path / "mlflow-auth.ini"),
             "0.0.0.0": "127.0.0.1",  # noqa: S104 - theirs, not bound here
             "http://prefect:": "http://127.0.0.1:",
             "4200": str(prefect),
@@ -312,6 +319,10 @@ def test_the_services_start_with_their_settings_and_become_well(containers: Cont
         with psycopg.connect(f"postgres://{address}") as connection:
             assert connection.execute(f"select count(*) > 0 from {table}").fetchone() == (True,), name
     assert not list((Path(containers.addresses["/data"]) / "home").rglob("*.sqlite"))
+    experiments = f"http://127.0.0.1:{containers.addresses['5000']}/api/2.0/mlflow/experiments/search?max_results=9"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        call(experiments)
+    assert call_in(experiments, auth="scorelake:asked-for, too")["experiments"]
     models = f"http://127.0.0.1:{containers.addresses['8321']}/v1/models"
     with pytest.raises(urllib.error.HTTPError, match="401"):
         call(models)
