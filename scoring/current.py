@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 _FOLDER: Final = Path(__file__).parent
 
 
-def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str) -> None:
-    """Put in force what a run scored, within the caller's transaction; the work follows what it scored."""
-    _create_refreshed(connection, _read_sql("current", model), {"run_id": run_id})
-    _replace(connection, model)
+def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str, *, above: int) -> None:
+    """Put in force what a production run scored, within the caller's transaction.
+
+    `above` is the watermark from which the run went on: the texts that it scored have come since. Where none of its
+    comments was scored before, no other text is looked at.
+    """
+    connection.execute(_read_sql("scored", model), {"run_id": run_id})
+    is_anything_replaced = _set_aside(connection, model)
+    _replace(connection, model, _read_sql("current", model), {"above": 0 if is_anything_replaced else above})
 
 
 def settle_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str) -> None:
@@ -44,23 +49,27 @@ def withdraw_current(connection: "duckdb.DuckDBPyConnection", model: str) -> Non
 
 def _choose_anew(connection: "duckdb.DuckDBPyConnection", model: str, assigned: Assignment) -> None:
     """Choose what is in force for the comments in the table `touched`: a row of the history, or none."""
-    _create_refreshed(connection, _read_sql("in_force", model, assigned))
-    connection.execute("insert into refreshed by name from touched anti join refreshed using (comment_id)")
-    _replace(connection, model)
+    _set_aside(connection, model)
+    _replace(connection, model, _read_sql("in_force", model, assigned))
 
 
-def _create_refreshed(
-    connection: "duckdb.DuckDBPyConnection", query: str, values: dict[str, str] | None = None
-) -> None:
-    connection.execute(f"create or replace temporary table refreshed as {query}", values or {})
-
-
-def _replace(connection: "duckdb.DuckDBPyConnection", model: str) -> None:
-    """Have the rows of the table `refreshed` take the place of those of their comments; one without a text, of none."""
+def _set_aside(connection: "duckdb.DuckDBPyConnection", model: str) -> bool:
+    """Make the table `replaced` of the rows in force of the comments in `touched`; whether there are any."""
     current = quote_name(f"scores.{model}_current")
-    connection.execute(f"delete from {current} where comment_id in (select comment_id from refreshed)")  # noqa: S608
-    connection.execute(f"insert into {current} by name from refreshed where text_id is not null")
-    refresh_summaries_of(connection, model, "refreshed")
+    query = f"select * from {current} where comment_id in (select comment_id from touched)"  # noqa: S608 - a quoted name
+    connection.execute(f"create or replace temporary table replaced as {query}")
+    return connection.execute("select 1 from replaced limit 1").fetchone() is not None
+
+
+def _replace(
+    connection: "duckdb.DuckDBPyConnection", model: str, query: str, values: dict[str, int] | None = None
+) -> None:
+    """Have the rows of a query take the place of those in the table `replaced`."""
+    current = quote_name(f"scores.{model}_current")
+    connection.execute(f"create or replace temporary table refreshed as {query}", values or {})
+    connection.execute(f"delete from {current} where comment_id in (select comment_id from replaced)")  # noqa: S608
+    connection.execute(f"insert into {current} by name from refreshed")
+    refresh_summaries_of(connection, model, "from replaced union all by name from refreshed")
 
 
 def _read_sql(name: str, model: str, assigned: Assignment | None = None) -> str:

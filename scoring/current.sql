@@ -1,11 +1,9 @@
--- The row in force for every comment that run $run_id scored: its latest text; of one text, the newest score.
-with scored as (
-    select * from {history} where run_id = $run_id
-),
-candidates as (
-    select * from scored
-    union all
-    select * from {current} where comment_id in (select comment_id from scored)
+-- The row in force of each comment in `touched`, whose scores are new, of these and of those in `replaced`: of its latest
+-- text; of one text, the newest score. All of them are about texts that came above data version $above.
+with candidates as (
+    select * from touched
+    union all by name
+    select * from replaced
 )
 select candidates.*
 from candidates
@@ -13,6 +11,7 @@ from candidates
 inner join raw.comments as texts
     on candidates.comment_id = texts.comment_id
     and candidates.text_id = texts.text_id
+where texts.ingest_seq > $above
 qualify row_number() over (
     partition by candidates.comment_id
     order by texts.observed_at desc, texts.ingest_seq desc, candidates.text_id, candidates.scored_at desc

@@ -105,7 +105,7 @@ def _read_role(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan") -> st
 
 def _put_in_force(connection: "duckdb.DuckDBPyConnection", plan: "ScorePlan", role: str) -> None:
     if role == "production":
-        replace_current(connection, plan.request.model, plan.run_id)
+        replace_current(connection, plan.request.model, plan.run_id, above=plan.watermark)
     elif role == "backfill":
         settle_current(connection, plan.request.model, plan.run_id)
 

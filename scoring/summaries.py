@@ -19,15 +19,24 @@ _SQL: Final = Path(__file__).with_name("summary.sql").read_text(encoding="utf-8"
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    """A table of figures: the columns that make a group, and what it tells of a group beside the figures."""
+    """A table of figures: the columns that make a group, and what it tells of a group beside the figures.
+
+    Where a group is of a day, `bounds` spare it the files of other days.
+    """
 
     table: str
     key: str
     facts: str = ""
+    bounds: str = ""
 
 
 _SUMMARIES: Final = (
-    _Summary(str(CHANNEL_DAILY.name), "channel_id, published_on"),
+    _Summary(
+        str(CHANNEL_DAILY.name),
+        "channel_id, published_on",
+        bounds="where published_at >= (select min(published_on) from touched_groups) "
+        "and published_at < (select max(published_on) + interval 1 day from touched_groups)",
+    ),
     _Summary(
         str(VIDEO_SUMMARY.name),
         "video_id",
@@ -37,19 +46,19 @@ _SUMMARIES: Final = (
 )
 
 
-def refresh_summaries_of(connection: "duckdb.DuckDBPyConnection", model: str, comments: str) -> None:
-    """Count the groups anew that some comments are in, or were in by any score they have had.
+def refresh_summaries_of(connection: "duckdb.DuckDBPyConnection", model: str, changed: str) -> None:
+    """Count the groups anew that some scores are in.
 
     Within the caller's transaction, when the scores in force are as they will be. A model that is in no summary yet is
     counted whole.
 
     Parameters
     ----------
-    comments
-        Name of a table with a column comment_id, such as the temporary one of what was put in force, or taken out.
+    changed
+        Query of the scores that were put in force, and of those that were taken out.
     """
     for summary in _SUMMARIES:
-        _touch_groups(connection, summary, model, comments)
+        _touch_groups(connection, summary, model, changed)
         _delete_touched(connection, summary, model)
         _insert_touched(connection, summary, model)
 
@@ -58,18 +67,15 @@ def rebuild_summaries(connection: "duckdb.DuckDBPyConnection", model: str) -> No
     """Count every group of a model anew: for when scores have left the history, too, which told what they touched."""
     for summary in _SUMMARIES:
         connection.execute(f"delete from {quote_name(summary.table)} where model = ?", [model])  # noqa: S608 - quoted
-    refresh_summaries_of(connection, model, f"scores.{model}_current")
+    refresh_summaries_of(connection, model, f"from {quote_name(f'scores.{model}_current')}")
 
 
-def _touch_groups(connection: "duckdb.DuckDBPyConnection", summary: _Summary, model: str, comments: str) -> None:
-    """Make the table `touched_groups`: of all scores that the comments have had, or of all in force if it is new."""
-    if _has_rows(connection, summary, model):
-        scores = f"{quote_name(f'scores.{model}')} semi join {quote_name(comments)} using (comment_id)"
-    else:
-        scores = quote_name(f"scores.{model}_current")
+def _touch_groups(connection: "duckdb.DuckDBPyConnection", summary: _Summary, model: str, changed: str) -> None:
+    """Make the table `touched_groups`: of the changed scores, or of all in force if the summary is new."""
+    scores = changed if _has_rows(connection, summary, model) else f"from {quote_name(f'scores.{model}_current')}"
     connection.execute(
         f"create or replace temporary table touched_groups as select distinct {summary.key} "  # noqa: S608 - our names
-        f"from (select *, cast(published_at as date) as published_on from {scores})"
+        f"from (select *, cast(published_at as date) as published_on from ({scores}))"
     )
 
 
@@ -105,6 +111,7 @@ def _build_rows(summary: _Summary, model: str, *, has_mood: bool) -> str:
         "{current}": quote_name(f"scores.{model}_current"),
         "{key}": summary.key,
         "{facts}": summary.facts,
+        "{bounds}": summary.bounds,
         "{mood}": "p_positive - p_negative" if has_mood else "cast(null as double)",
     }
     sql = _SQL

@@ -6,6 +6,7 @@ with scores as (
         cast(published_at as date) as published_on,
         {mood} as mood
     from {current}
+    {bounds}
 ),
 counted as (
     select

@@ -35,9 +35,11 @@ def append_scores(lake: Lake, model: str, run_id: str, scores: Sequence[Score]) 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         connection.register("rows", pa.Table.from_pylist([_build_row(model, run_id, score) for score in scores]))
         connection.execute(f"insert into scores.{model} by name from rows")
+        replaced = f"select * from {current} where comment_id in (select comment_id from rows)"
+        connection.execute(f"create or replace temporary table replaced as {replaced}")
         connection.execute(f"delete from {current} where comment_id in (select comment_id from rows)")
         connection.execute(f"insert into {current} by name from rows")
-        refresh_summaries_of(connection, model, "rows")
+        refresh_summaries_of(connection, model, "from replaced union all by name from rows")
 
     with write_lake(lake, purpose="test") as connection:
         run_transaction(connection, work)

@@ -23,12 +23,12 @@ from scoring.staging import save_plan
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def add_text(lake: Lake, comment_id: str, text_id: str, *, observed_hour: int) -> None:
+def add_text(lake: Lake, comment_id: str, text_id: str, *, observed_hour: int, ingest_seq: int = 1) -> None:
     observed_at = NOW + timedelta(hours=observed_hour)
     with write_lake(lake, purpose="test") as connection:
         connection.execute(
-            "insert into raw.comments values (?, ?, 'c', null, null, null, 'Hello', null, ?, false, 'test', 'b', 1)",
-            [comment_id, text_id, observed_at],
+            "insert into raw.comments values (?, ?, 'c', null, null, null, 'Hello', null, ?, false, 'test', 'b', ?)",
+            [comment_id, text_id, observed_at, ingest_seq],
         )
 
 
@@ -123,6 +123,21 @@ def test_the_latest_text_is_in_force_whatever_the_order_of_scoring(lake: Lake) -
     add_text(lake, "a", "first", observed_hour=0)
     publish(lake, build_plan("run-2", watermark=1, data_version=2), [("a", "first", 0.1)])
     assert read_current(lake) == [("a", "edited", 0.9, "run-1")]
+    assert count_history(lake) == 2
+
+
+def test_a_run_of_new_comments_leaves_all_others_in_force(lake: Lake) -> None:
+    add_text(lake, "a", "t1", observed_hour=0, ingest_seq=1)
+    publish(lake, build_plan("run-1", watermark=0, data_version=1), [("a", "t1", 0.9)])
+    add_text(lake, "b", "t2", observed_hour=1, ingest_seq=2)
+    publish(lake, build_plan("run-2", watermark=1, data_version=2), [("b", "t2", 0.2)])
+    assert read_current(lake) == [("a", "t1", 0.9, "run-1"), ("b", "t2", 0.2, "run-2")]
+
+
+def test_a_text_taken_back_while_it_was_scored_is_not_in_force(lake: Lake) -> None:
+    add_text(lake, "a", "t1", observed_hour=0)
+    publish(lake, build_plan("run-1", watermark=0, data_version=1), [("a", "t1", 0.9), ("b", "gone", 0.8)])
+    assert read_current(lake) == [("a", "t1", 0.9, "run-1")]
     assert count_history(lake) == 2
 
 

@@ -139,9 +139,10 @@ def test_withdrawn_comments_leave_their_groups(lake: Lake) -> None:
     append_scores(lake, "spam", "run-1", [Score("a", "spam"), Score("b", "ham", day=1)])
 
     def withdraw(connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute("create or replace temporary table withdrawn as select 'a' as comment_id")
+        withdrawn = "select * from scores.spam_current where comment_id = 'a'"
+        connection.execute(f"create or replace temporary table withdrawn as {withdrawn}")
         connection.execute("delete from scores.spam_current where comment_id = 'a'")
-        refresh_summaries_of(connection, "spam", "withdrawn")
+        refresh_summaries_of(connection, "spam", "from withdrawn")
 
     with write_lake(lake, purpose="test") as connection:
         run_transaction(connection, withdraw)
