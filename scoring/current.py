@@ -22,9 +22,10 @@ def replace_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id:
     `above` is the watermark from which the run went on: the texts that it scored have come since. Where none of its
     comments was scored before, no other text is looked at.
     """
-    connection.execute(_read_sql("scored", model), {"run_id": run_id})
-    is_anything_replaced = _set_aside(connection, model)
-    _replace(connection, model, _read_sql("current", model), {"above": 0 if is_anything_replaced else above})
+    scored = f"select comment_id from {quote_name(f'scores.{model}')} where run_id = {quote_text(run_id)}"  # noqa: S608
+    is_anything_replaced = _set_aside(connection, model, scored)
+    values: dict[str, str | int] = {"run_id": run_id, "above": 0 if is_anything_replaced else above}
+    _replace(connection, model, _read_sql("current", model), values)
 
 
 def settle_current(connection: "duckdb.DuckDBPyConnection", model: str, run_id: str) -> None:
@@ -49,20 +50,19 @@ def withdraw_current(connection: "duckdb.DuckDBPyConnection", model: str) -> Non
 
 def _choose_anew(connection: "duckdb.DuckDBPyConnection", model: str, assigned: Assignment) -> None:
     """Choose what is in force for the comments in the table `touched`: a row of the history, or none."""
-    _set_aside(connection, model)
+    _set_aside(connection, model, "from touched")
     _replace(connection, model, _read_sql("in_force", model, assigned))
 
 
-def _set_aside(connection: "duckdb.DuckDBPyConnection", model: str) -> bool:
-    """Make the table `replaced` of the rows in force of the comments in `touched`; whether there are any."""
-    current = quote_name(f"scores.{model}_current")
-    query = f"select * from {current} where comment_id in (select comment_id from touched)"  # noqa: S608 - a quoted name
+def _set_aside(connection: "duckdb.DuckDBPyConnection", model: str, comments: str) -> bool:
+    """Make the table `replaced` of the rows in force of some comments, a query of their ids; whether there are any."""
+    query = f"select * from {quote_name(f'scores.{model}_current')} where comment_id in ({comments})"  # noqa: S608
     connection.execute(f"create or replace temporary table replaced as {query}")
     return connection.execute("select 1 from replaced limit 1").fetchone() is not None
 
 
 def _replace(
-    connection: "duckdb.DuckDBPyConnection", model: str, query: str, values: dict[str, int] | None = None
+    connection: "duckdb.DuckDBPyConnection", model: str, query: str, values: dict[str, str | int] | None = None
 ) -> None:
     """Have the rows of a query take the place of those in the table `replaced`."""
     current = quote_name(f"scores.{model}_current")

@@ -1,7 +1,7 @@
--- The row in force of each comment in `touched`, whose scores are new, of these and of those in `replaced`: of its latest
--- text; of one text, the newest score. All of them are about texts that came above data version $above.
+-- The row in force of each comment that run $run_id scored, of its new scores and those in `replaced`: of its latest text;
+-- of one text, the newest score. All of them are about texts that came above data version $above.
 with candidates as (
-    select * from touched
+    select * from {history} where run_id = $run_id
     union all by name
     select * from replaced
 )
