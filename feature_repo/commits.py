@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 
-from feature_repo.errors import Refused, ScorelakeError, Unavailable
+from feature_repo.errors import BadData, Refused, ScorelakeError, Unavailable
 
 if TYPE_CHECKING:
     from feature_repo.catalogs import Catalog
@@ -28,6 +28,8 @@ _LOST: Final = (
     'Failed to execute query "ROLLBACK"',
     'Failed to execute query "COMMIT"',
 )
+# SQLite's word where it may not write beside the catalog, and the system's.
+_DENIED: Final = ("attempt to write a readonly database", "Permission denied", "Read-only file system")
 # The catalog's own guard (scorer_role.sql), PostgreSQL, and a bucket.
 _NOT_ALLOWED: Final = ("scorelake: the role", "permission denied for", "HTTP 403", "HTTP code 403", "AccessDenied")
 
@@ -47,7 +49,7 @@ def explain_commit(error: duckdb.Error) -> ScorelakeError | None:
         )
     if is_not_allowed(error):
         return Refused(f"this role may not write that, and nothing was written: {_find_reason(said)}")
-    if lost := _find_loss(error):
+    if lost := _find_words(error, _LOST):
         return Unavailable(
             f"the catalog was lost in the middle of a transaction, and whether it was committed is not known here: "
             f"{lost}. Run it again; it does what is still owed"
@@ -59,22 +61,26 @@ def explain_commit(error: duckdb.Error) -> ScorelakeError | None:
 
 @contextmanager
 def explain_loss(catalog: "Catalog") -> Iterator[None]:
-    """Raise `Unavailable` where DuckDB says that it lost the catalog, or did not get to it."""
+    """Raise `Unavailable` where DuckDB says that it lost the catalog, or did not get to it; `BadData` if it may not."""
     try:
         yield
     except duckdb.Error as error:
-        said = _find_loss(error)
-        if said is None:
-            raise
-        raise Unavailable(
-            f"the catalog {catalog.describe()} does not answer: {said}. Try again; what a run has finished is kept"
-        ) from error
+        if said := _find_words(error, _LOST):
+            raise Unavailable(
+                f"the catalog {catalog.describe()} does not answer: {said}. Try again; what a run has finished is kept"
+            ) from error
+        if said := _find_words(error, _DENIED):
+            raise BadData(
+                f"this user may not use the lake of {catalog.describe()} ({said}). Get the right to write there; "
+                "SQLite asks it of readers, too. Or read published/scorelake.duckdb instead"
+            ) from error
+        raise
 
 
-def _find_loss(error: duckdb.Error) -> str | None:
-    """What an error says of a catalog that was lost; None if it is about something else."""
+def _find_words(error: duckdb.Error, words: tuple[str, ...]) -> str | None:
+    """What an error says from the last of some words on; None if it has none of them."""
     text = str(error)
-    place = max(map(text.rfind, _LOST))
+    place = max(map(text.rfind, words))
     return text[place:].splitlines()[0] if place >= 0 else None
 
 

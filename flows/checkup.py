@@ -97,7 +97,7 @@ def broken(found: str, advice: str) -> Sight:
     return Sight("wrong", found, f"`scorelake doctor --repair` {advice}", is_repairable=True)
 
 
-def unknown(found: str, advice: str) -> Sight:
+def unknown(found: str, advice: str = "Look again when what is wrong beside it is put right") -> Sight:
     """It could not be looked at."""
     return Sight("unknown", found, advice)
 
@@ -127,7 +127,7 @@ def _look(check: Check, scene: Scene) -> Sight:
     try:
         return check.look(scene)
     except (ScorelakeError, duckdb.Error, OSError) as error:
-        return unknown(tell(error), "Look again when what is wrong beside it is put right")
+        return unknown(tell(error))
 
 
 def tell(error: Exception) -> str:

@@ -58,7 +58,7 @@ def demo(
 
 @app.command()
 def sample(
-    folder: Annotated[Path, typer.Argument(help="Folder for the files; made if missing.")],
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Folder for the files; made if missing.")],
     comments: Annotated[int, typer.Option(min=1, help="Comments to generate.")] = 8_000,
     seed: Annotated[int, typer.Option(help="Another seed tells another history.")] = 7,
     days: Annotated[int, typer.Option(min=8, help="Days, of which the last is yesterday.")] = 28,

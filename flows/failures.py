@@ -4,6 +4,7 @@ The same words stand in the state and the log of the run, in the ledger and in t
 told belongs to `alerts`, when to `stage`.
 """
 
+import errno
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -17,6 +18,7 @@ _NEXT: Final = {
     Refused: "What was in force stays. Look at why, and decide.",
     Unavailable: "The next run tries again; look if it goes on.",
 }
+_DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 _UNEXPECTED: Final = "Its place is in the log of the run. Run it again; if it comes again, report it with that log."
 
 
@@ -66,3 +68,13 @@ def describe_failure(error: BaseException) -> Failure:
     following = next((words for family, words in _NEXT.items() if isinstance(error, family)), _UNEXPECTED)
     outcome: Outcome = "refused" if isinstance(error, Refused) else "failed"
     return Failure(outcome, error.family, str(error), following, error.is_recorded)
+
+
+def explain_denied(error: BaseException) -> BadData | None:
+    """What it means that the system does not let this user at a file or folder; None if that is not the error."""
+    if not isinstance(error, OSError) or error.errno not in _DENIED or error.filename is None:
+        return None
+    return BadData(
+        f"cannot use {error.filename}: {error.strerror}. Whoever runs this must be allowed to write there: change its "
+        "owner, or name another folder, as SCORELAKE_HOME does"
+    )

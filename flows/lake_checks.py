@@ -1,8 +1,14 @@
 """What `doctor` looks at in a lake and its surroundings; none of it needs a server."""
 
+import os
 import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -51,6 +57,35 @@ def _try_extension(name: str) -> str | None:
     except (Unavailable, duckdb.Error) as error:
         return f"{name}: {tell(error)}"
     return None
+
+
+def _look_at_rights(scene: Scene) -> Sight:
+    home = scene.lake.home
+    denied = sorted(_list_denied(home)) if home.exists() else []
+    if denied:
+        return wrong(
+            f"{len(denied)} files and folders of another user, or closed to this one: {_name_some(denied)}",
+            f"Run everything as the user who owns {home}, and give that user all that is in it (`chown -R`)",
+        )
+    return well(f"all of {home} may be written by its owner")
+
+
+def _list_denied(home: Path) -> Iterator[str]:
+    """What lies in a home and can be written by its owner only if somebody helps, or not by whoever looks."""
+    owner = home.stat().st_uid
+    paths = (Path(folder, name) for folder, folders, files in os.walk(home) for name in (*folders, *files))
+    for path in chain((home,), paths):
+        with suppress(FileNotFoundError):  # a run has deleted it since
+            if not _is_usable(path, owner):
+                yield str(path)
+
+
+def _is_usable(path: Path, owner: int) -> bool:
+    found = path.lstat()
+    if stat.S_ISDIR(found.st_mode) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return False
+    # Files that are only read have no such right by intent, as the published ones.
+    return found.st_uid == owner or bool(found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
 def _look_at_lake(scene: Scene) -> Sight:
@@ -205,7 +240,7 @@ def _look_at_disk(scene: Scene) -> Sight:
     except Refused as refusal:
         return wrong(str(refusal), advice)
     except (Unavailable, BadData, duckdb.Error) as error:
-        return unknown(f"{free:,} MiB free; what the owed work needs is not known: {tell(error)}", "")
+        return unknown(f"{free:,} MiB free; what the owed work needs is not known: {tell(error)}")
     return well(f"{free:,} MiB free, enough for what is owed")
 
 
@@ -219,6 +254,11 @@ LAKE_CHECKS: Final = (
         "extensions",
         "DuckDB reads the lake through extensions, which load only into the very version they were built for.",
         _look_at_extensions,
+    ),
+    Check(
+        "rights",
+        "A command that another user has run, such as root, leaves files that the runs of every night cannot write.",
+        _look_at_rights,
     ),
     Check("lake", "The catalog and the files that it names are all there is of the data.", _look_at_lake),
     Check(

@@ -28,7 +28,7 @@ from feature_repo.migration import find_outdated, migrate_tables, write_release
 from feature_repo.release import check_writable, is_behind, read_release
 from flows.alerts import raise_failure, resolve_failure
 from flows.entry import Entry, begin, name_run
-from flows.failures import Failure, describe_failure
+from flows.failures import Failure, describe_failure, explain_denied
 from flows.pages import Pages
 from flows.prefect_api import explain_silence
 from flows.report import Report, build_markdown
@@ -113,7 +113,9 @@ def tell_failure(entry: Entry) -> Iterator[None]:
 
 
 def _name_end(error: BaseException) -> Exception:
-    """The error of a run; one of ours in place of those by which Prefect or a person ends one."""
+    """The error of a run; one of ours in place of those by which the system, Prefect or a person ends one."""
+    if denied := explain_denied(error):
+        return denied
     kept = "what was finished is kept. Look at its log for where it was"
     ending = error.__cause__ if isinstance(error, RuntimeError) else error  # DuckDB's, when it is within a query
     if isinstance(ending, CancelledError):  # Prefect's, when the time is over

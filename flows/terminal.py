@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -39,12 +39,21 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except ScorelakeError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"{error.family}: {error}", style="red", markup=False, highlight=False
-        )
-        sys.exit(error.exit_code)
+        _end(error)
+    except OSError as error:
+        from flows.failures import explain_denied
+
+        denied = explain_denied(error)
+        if denied is None:
+            raise
+        _end(denied)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(error: ScorelakeError) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"{error.family}: {error}", style="red", markup=False, highlight=False)
+    sys.exit(error.exit_code)
 
 
 @contextmanager

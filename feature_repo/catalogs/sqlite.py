@@ -74,10 +74,12 @@ class SqliteCatalog:
             return tuple(name for (name,) in found.fetchall())
 
     def find_fault(self) -> str | None:
-        """What SQLite finds wrong; None if nothing."""
+        """What SQLite finds wrong; None if nothing. Raises `Unavailable` if it cannot look."""
         try:
             with closing(sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True)) as connection:
                 said = str(connection.execute("pragma quick_check(1)").fetchone()[0])
+        except sqlite3.OperationalError as error:  # of the system, and not of what is in the file
+            raise Unavailable(f"the catalog {self.file} cannot be looked at: {error}") from error
         except sqlite3.Error as error:
             return str(error)
         return None if said == "ok" else " ".join(said.split())

@@ -83,9 +83,9 @@ def ingest(lake: Lake, kind: str, file: Path, *, run_id: str, now: datetime, pre
 
 def build_lake(home: Path, rows: int) -> Lake:
     """Make a lake with a trained sentiment model and so many comments, materialized and not scored."""
+    real = read_data() / "youtube_sentiment"
     lake, end = Lake(home, memory_limit="8GB"), START + timedelta(days=DAYS)
     prepare_lake(lake)
-    real = read_data() / "youtube_sentiment"
     ingest(lake, "videos", real / "videos-stats.csv", run_id="real-videos", now=START, preset="youtube-statistics")
     ingest(lake, "comments", real / "comments.csv", run_id="real-comments", now=START, preset="youtube-statistics")
     apply_definitions(lake)

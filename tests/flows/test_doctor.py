@@ -34,7 +34,7 @@ from flows.up_state import UpState, write_state
 from scoring.lease import take_lease
 from tests.flows.findings import name_states
 
-ABOUT_THE_LAKE = ("lake", "tables", "locks", "leftovers", "disk")
+ABOUT_THE_LAKE = ("rights", "lake", "tables", "locks", "leftovers", "disk")
 ABOUT_ALL = ("extensions", *ABOUT_THE_LAKE, "models")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -264,7 +264,7 @@ def test_a_server_that_is_named_and_does_not_answer_is_wrong(
     receipt = wrong.value.receipt
     assert [one.check for one in receipt.findings] == [*ABOUT_ALL, "server"], "what needs it was not looked at"
     report = build_report(receipt)
-    assert report.title == "Doctor: 7 well, 1 wrong"
+    assert report.title == "Doctor: 8 well, 1 wrong"
     assert report.notes[0].startswith("server: Schedules, runs and their slots are Prefect's; its client and server")
     assert report.notes[0].endswith("To do: Start it, or set PREFECT_API_URL to one that runs.")
 
@@ -281,6 +281,6 @@ def test_the_command_ends_with_3_and_tells_scripts_what_it_found(
     assert done.exception.exit_code == 3
     said = {one["check"]: one["state"] for one in json.loads(done.stdout)["findings"]}
     assert said == {
-        "extensions": "well", "lake": "wrong", "tables": "unknown", "locks": "well", "leftovers": "well",
-        "disk": "well", "models": "unknown", "server": "unknown",
+        "extensions": "well", "rights": "well", "lake": "wrong", "tables": "unknown", "locks": "well",
+        "leftovers": "well", "disk": "well", "models": "unknown", "server": "unknown",
     }  # fmt: skip
