@@ -129,6 +129,14 @@ class Settings(BaseModel):
     def _make_absolute(cls, path: Path | None) -> Path | None:
         return path and path.expanduser().absolute()
 
+    @field_validator("home")
+    @classmethod
+    def _check_home(cls, home: Path) -> Path:
+        # SQLAlchemy cuts an address at "?", and MLflow takes "%41" for "A": state would lie elsewhere.
+        if found := sorted({*str(home)} & {"?", "%"}):
+            raise ValueError(f"a path without {' or '.join(found)} is needed: addresses of databases are made of it")
+        return home
+
     @field_validator("catalog", "feature_registry", "mlflow", "prefect")
     @classmethod
     def _check_address(cls, address: SecretStr | None) -> SecretStr | None:

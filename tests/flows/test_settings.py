@@ -160,3 +160,12 @@ def test_settings_are_shown_with_their_sources_and_no_secret(tmp_path: Path) -> 
     table = run_command("settings", environment=environment)
     assert "3 of " in table.stdout
     assert "hunter2" not in done.stdout + table.stdout
+
+
+@pytest.mark.parametrize("name", ["what?", "100%25"])
+def test_a_home_whose_name_would_be_read_as_an_address_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    environment.setenv("SCORELAKE_HOME", str(tmp_path / name))
+    with pytest.raises(BadData, match=r"SCORELAKE_HOME.*a path without [?%] is needed"):
+        read_settings()
