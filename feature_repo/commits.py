@@ -48,8 +48,8 @@ def explain_commit(error: duckdb.Error) -> ScorelakeError | None:
             "another writer has taken over; nothing was written. Try again"
         )
     if is_not_allowed(error):
-        return Refused(f"this role may not write that, and nothing was written: {_find_reason(said)}")
-    if lost := _find_words(error, _LOST):
+        return Refused(f"this role may not write that, and nothing was written: {_find_line(said, _NOT_ALLOWED)}")
+    if lost := _find_loss(error):
         return Unavailable(
             f"the catalog was lost in the middle of a transaction, and whether it was committed is not known here: "
             f"{lost}. Run it again; it does what is still owed"
@@ -65,11 +65,11 @@ def explain_loss(catalog: "Catalog") -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        if said := _find_words(error, _LOST):
+        if said := _find_loss(error):
             raise Unavailable(
                 f"the catalog {catalog.describe()} does not answer: {said}. Try again; what a run has finished is kept"
             ) from error
-        if said := _find_words(error, _DENIED):
+        if said := _find_line(str(error), _DENIED):
             raise BadData(
                 f"this user may not use the lake of {catalog.describe()} ({said}). Get the right to write there; "
                 "SQLite asks it of readers, too. Or read published/scorelake.duckdb instead"
@@ -77,18 +77,18 @@ def explain_loss(catalog: "Catalog") -> Iterator[None]:
         raise
 
 
-def _find_words(error: duckdb.Error, words: tuple[str, ...]) -> str | None:
-    """What an error says from the last of some words on; None if it has none of them."""
+def _find_loss(error: duckdb.Error) -> str | None:
+    """What an error says of a catalog that was lost; None if it is about something else."""
     text = str(error)
-    place = max(map(text.rfind, words))
+    place = max(map(text.rfind, _LOST))
     return text[place:].splitlines()[0] if place >= 0 else None
 
 
 def is_not_allowed(error: duckdb.Error) -> bool:
     """Whether the catalog or the bucket has refused what this role may not do."""
-    return any(words in str(error) for words in _NOT_ALLOWED)
+    return _find_line(str(error), _NOT_ALLOWED) is not None
 
 
-def _find_reason(said: str) -> str:
-    """The line that says who may not do what; DuckDB puts the statement around it."""
-    return next(line.strip() for line in said.splitlines() if any(words in line for words in _NOT_ALLOWED))
+def _find_line(said: str, phrases: tuple[str, ...]) -> str | None:
+    """The first line that has one of some phrases, None if none has; DuckDB puts the statement around it."""
+    return next((line.strip() for line in said.splitlines() if any(phrase in line for phrase in phrases)), None)

@@ -75,6 +75,6 @@ def explain_denied(error: BaseException) -> BadData | None:
     if not isinstance(error, OSError) or error.errno not in _DENIED or error.filename is None:
         return None
     return BadData(
-        f"cannot use {error.filename}: {error.strerror}. Whoever runs this must be allowed to write there: change its "
-        "owner, or name another folder, as SCORELAKE_HOME does"
+        f"cannot use {error.filename}: {error.strerror}. Whoever runs this needs the right to it: change its owner, "
+        "or name another place, as SCORELAKE_HOME does"
     )

@@ -61,8 +61,9 @@ def _try_extension(name: str) -> str | None:
 
 def _look_at_rights(scene: Scene) -> Sight:
     home = scene.lake.home
-    denied = sorted(_list_denied(home)) if home.exists() else []
-    if denied:
+    if not home.exists():
+        return well(f"{home} is not there yet")
+    if denied := sorted(_list_denied(home)):
         return wrong(
             f"{len(denied)} files and folders of another user, or closed to this one: {_name_some(denied)}",
             f"Run everything as the user who owns {home}, and give that user all that is in it (`chown -R`)",

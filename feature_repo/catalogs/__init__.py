@@ -56,7 +56,7 @@ class Catalog(Protocol):
         """Names of the tables of DuckLake itself that the catalog consists of."""
 
     def find_fault(self) -> str | None:
-        """What is wrong with the catalog itself; None if nothing."""
+        """What is wrong with the catalog itself; None if nothing. Raises `Unavailable` if that cannot be found out."""
 
     def rewrite(self, wait_seconds: float) -> None:
         """Rewrite the catalog without what was deleted from it; raises `Unavailable` if it is in use for too long."""

@@ -71,6 +71,18 @@ def test_no_lake_is_said_and_none_is_made(tmp_path: Path) -> None:
     assert not home.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_what_another_user_has_left_is_named(lake: Lake) -> None:
+    left = lake.folder / "writer.lock"
+    left.touch()
+    os.chown(left, 65_534, 65_534)
+    found = look(lake.home, "rights")["rights"]
+    assert found.state == "wrong"
+    assert found.found == f"1 files and folders of another user, or closed to this one: {left}"
+    left.chmod(0o664)  # a group shares the home
+    assert name_states(look(lake.home, "rights")) == {}
+
+
 def damage_catalog(lake: Lake) -> None:
     content = bytearray(lake.catalog.file.read_bytes())
     content[4096:20_000] = b"\x00" * (20_000 - 4096)
